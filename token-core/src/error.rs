@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credential::Note;
@@ -11,12 +12,13 @@ use crate::key::Key;
 use crate::oauth_error::OAuthError;
 
 /// An operation of a cache that failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CacheError {
     kind: CacheErrorKind,
     operation: String,
     cache: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    // Shared, so that everybody who waited for one refresh can be told why it failed.
+    source: Arc<dyn Error + Send + Sync>,
 }
 
 /// What a caller can do about a [`CacheError`].
@@ -43,8 +45,7 @@ impl CacheError {
         cache: &impl fmt::Display,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        let source = Some(source.into());
-        Self { kind, operation: operation.into(), cache: cache.to_string(), source }
+        Self { kind, operation: operation.into(), cache: cache.to_string(), source: source.into().into() }
     }
 
     /// What a caller can do about it.
@@ -61,23 +62,23 @@ impl fmt::Display for CacheError {
 
 impl Error for CacheError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        Some(&*self.source)
     }
 }
 
 /// A request to an issuer that brought no token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GrantError {
     /// What happened to the request.
     pub kind: GrantErrorKind,
     /// The scheme, host and port that it was for.
     pub endpoint: String,
     /// The cause, where there is more to say.
-    pub source: Option<Box<dyn Error + Send + Sync>>,
+    pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// What happened to a request, and so whether a refresh token in it may have been spent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum GrantErrorKind {
     /// There was no connection (refused, DNS, TLS): surely not spent.
@@ -165,7 +166,7 @@ pub enum SealError {
 }
 
 /// A token request that could not be answered.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
     /// A person has to sign in again.

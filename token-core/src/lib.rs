@@ -9,6 +9,7 @@ mod expiry;
 mod key;
 mod oauth_error;
 mod request;
+mod seal;
 mod secret;
 mod token;
 
@@ -21,5 +22,6 @@ pub use expiry::*;
 pub use key::*;
 pub use oauth_error::*;
 pub use request::*;
+pub use seal::{KeyError, KeyRing, key_id_of};
 pub use secret::Secret;
 pub use token::*;
