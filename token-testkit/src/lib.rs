@@ -1,1 +1,55 @@
-//! Placeholder.
+//! What the tests of `token` run against: a local issuer with faults on demand.
+//!
+//! [`Issuer`] speaks OpenID Connect under a path of its own and the routes of the Microsoft identity platform beside it,
+//! with the two questions of Azure Resource Manager that a sign-in asks. It rotates refresh tokens as strictly as the
+//! [`Settings`] say, counts what it sees ([`Counts`]) and fails as a [`Fault`] says. A test inside a tokio runtime calls
+//! [`Issuer::start`]; one that only spawns processes calls [`Issuer::spawn`]; other processes use the `issuer` program
+//! and its `/_control/` routes.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use token_testkit::{Fault, Issuer, Rotation, Route, Settings, Times};
+//!
+//! let issuer = Issuer::start(Settings { rotation: Rotation::Strict, ..Settings::default() }).await;
+//! issuer.fault(Route::Token, Fault::Status(503), Times::Once);
+//! // … run what is tested against issuer.oidc_issuer() …
+//! assert_eq!(issuer.counts().refreshes_succeeded, 1);
+//! assert!(issuer.is_alive("ada@contoso.example"));
+//! # }
+//! ```
+// A broken test stand must stop the test at once, where it broke.
+#![allow(clippy::unwrap_used)]
+
+mod answer;
+mod counts;
+mod device_code;
+mod endpoint;
+mod family;
+mod fault;
+mod gate;
+mod issuer;
+mod jwks;
+mod listener;
+mod oauth_error;
+mod request;
+mod route;
+mod running;
+mod server;
+mod settings;
+mod state;
+mod tls;
+mod wire;
+mod world;
+
+pub use counts::Counts;
+pub use device_code::DeviceCodeState;
+pub use family::{Ended, Family, RefreshTokenState};
+pub use fault::{Fault, RetryAfter, Times};
+pub use issuer::Issuer;
+pub use oauth_error::OAuthError;
+pub use request::SeenRequest;
+pub use route::{Authority, Matching, Route};
+pub use running::RunningIssuer;
+pub use settings::{AccessTokenForm, Decision, ExpiresIn, Rotation, Settings, Transport};
+pub use state::IssuedToken;
+pub use world::{Client, Subscription, Tenant, User, World};

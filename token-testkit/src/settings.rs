@@ -1,0 +1,175 @@
+//! How the issuer behaves when nothing is made to fail.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Route, World};
+
+/// How the issuer behaves. All but [`port`](Self::port), [`path`](Self::path) and [`transport`](Self::transport), which
+/// are read once at the start, may change while it runs. Times are seconds where the name says nothing else.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The port on loopback; 0 takes a free one.
+    pub port: u16,
+    /// Where the OpenID Connect issuer is mounted: empty, or as in `/realms/eng`.
+    pub path: String,
+    /// http, https, or https that no client should trust.
+    pub transport: Transport,
+
+    /// What happens to a refresh token that is spent.
+    pub rotation: Rotation,
+    /// With [`Rotation::Strict`]: how long the immediately previous refresh token is still accepted.
+    pub grace: u64,
+    /// How long access tokens live.
+    pub lifetime: u64,
+    /// How a token answer says so.
+    pub expires_in: ExpiresIn,
+    /// What a token answer says in `refresh_in`.
+    pub refresh_in: Option<u64>,
+    /// Whether access tokens can be read by their owner.
+    pub access_tokens: AccessTokenForm,
+    /// The scopes that the OpenID Connect issuer grants; whatever else is asked for is left out. `None` grants all.
+    pub granted_scopes: Option<Vec<String>>,
+
+    /// How long a device code lives.
+    pub device_code_lifetime: u64,
+    /// What a device authorization says in `interval`. RFC 8628 lets an issuer leave it out, and so does `None`.
+    pub interval: Option<u64>,
+    /// How many first polls of a device code are answered `slow_down`.
+    pub slow_down: u32,
+    /// Answer `slow_down` to every poll that comes sooner than it may.
+    pub enforce_interval: bool,
+    /// What becomes of a device code without anybody's doing.
+    pub decision: Option<Decision>,
+    /// How many polls (after those answered `slow_down`) stay pending before [`decision`](Self::decision) counts.
+    pub pending_polls: u32,
+    /// Whether a device authorization of the OpenID Connect issuer holds `verification_uri_complete`.
+    pub verification_uri_complete: bool,
+
+    /// Whether `{issuer}/.well-known/openid-configuration` exists.
+    pub openid_configuration: bool,
+    /// Whether `/.well-known/oauth-authorization-server{path}` exists.
+    pub oauth_authorization_server: bool,
+    /// Whether the OpenID Connect issuer offers revocation.
+    pub revocation: bool,
+
+    /// How many subscriptions or tenants a page of Azure Resource Manager holds; `None` for all.
+    pub page_size: Option<usize>,
+    /// How long the answer of a route waits once it is made, in milliseconds. [`Route::Any`] is for all without their own.
+    pub latency_ms: BTreeMap<Route, u64>,
+    /// How far the `Date` of every answer is off.
+    pub date_skew: i64,
+    /// Who and what exists.
+    pub world: World,
+}
+
+/// How clients connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// http.
+    #[default]
+    Http,
+    /// https, with a certificate of the issuer's own authority.
+    Https,
+    /// https, with a certificate of an authority that nobody can know.
+    UnknownAuthority,
+    /// https, with a certificate of the issuer's own authority for another host.
+    WrongHost,
+    /// https, with a certificate of the issuer's own authority that has expired.
+    Expired,
+}
+
+/// What happens to a refresh token that is spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rotation {
+    /// It is replaced, and showing it again after [`Settings::grace`] ends its whole family.
+    Strict,
+    /// It is replaced and stays valid, as at Microsoft.
+    #[default]
+    Lenient,
+    /// It stays the only one; answers to a refresh hold no refresh token.
+    Never,
+}
+
+/// How a token answer says how long the token lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpiresIn {
+    /// `3600`
+    #[default]
+    Number,
+    /// `"3600"`
+    Text,
+    /// Not at all.
+    Absent,
+}
+
+/// What an access token looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessTokenForm {
+    /// A random string. It costs no signature.
+    #[default]
+    Opaque,
+    /// A JWT, signed ES256.
+    Jwt,
+}
+
+/// What a user says to a device code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Yes.
+    Approve,
+    /// No.
+    Decline,
+    /// Nothing, for too long.
+    Expire,
+}
+
+impl Settings {
+    /// The default, with every device code approved at its first poll.
+    pub fn auto_approving() -> Self {
+        Self { decision: Some(Decision::Approve), ..Self::default() }
+    }
+
+    pub(crate) fn latency_ms(&self, route: Route) -> u64 {
+        self.latency_ms.get(&route).or_else(|| self.latency_ms.get(&Route::Any)).copied().unwrap_or(0)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            path: "/realms/eng".into(),
+            transport: Transport::default(),
+            rotation: Rotation::default(),
+            grace: 0,
+            lifetime: 3600,
+            expires_in: ExpiresIn::default(),
+            refresh_in: None,
+            access_tokens: AccessTokenForm::default(),
+            granted_scopes: None,
+            device_code_lifetime: 900,
+            // The least that makes a client wait at all: tests should not.
+            interval: Some(1),
+            slow_down: 0,
+            enforce_interval: false,
+            decision: None,
+            pending_polls: 0,
+            verification_uri_complete: true,
+            openid_configuration: true,
+            oauth_authorization_server: true,
+            revocation: true,
+            page_size: None,
+            latency_ms: BTreeMap::new(),
+            date_skew: 0,
+            world: World::default(),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A certificate authority of the issuer's own, and the certificates it serves with.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer},
+};
+
+use crate::Transport;
+
+/// What https needs: the authority to trust and the certificate to show.
+pub(crate) struct Tls {
+    pub(crate) ca_pem: String,
+    pub(crate) acceptor: TlsAcceptor,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("ca_pem", &self.ca_pem).finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// `None` for plain http.
+    pub(crate) fn new(transport: Transport) -> Option<Self> {
+        let trusted = Authority::generate("Token Testkit");
+        let unknown;
+        let (signer, host, expired) = match transport {
+            Transport::Http => return None,
+            Transport::Https => (&trusted, "127.0.0.1", false),
+            Transport::UnknownAuthority => {
+                unknown = Authority::generate("Token Testkit");
+                (&unknown, "127.0.0.1", false)
+            }
+            Transport::WrongHost => (&trusted, "elsewhere.example", false),
+            Transport::Expired => (&trusted, "127.0.0.1", true),
+        };
+        let key = KeyPair::generate().unwrap();
+        let mut names = vec![host.to_owned()];
+        if transport != Transport::WrongHost {
+            names.extend(["localhost".to_owned(), "::1".to_owned()]);
+        }
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, host);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        if expired {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2021, 1, 1);
+        }
+        let certificate = params.signed_by(&key, &signer.issuer).unwrap();
+        // Named, not the process's default: whatever is tested may install another.
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.into()))
+            .unwrap();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Some(Self { ca_pem: trusted.pem, acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+}
+
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn generate(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+}
