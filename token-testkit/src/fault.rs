@@ -28,6 +28,7 @@ pub enum Fault {
         after: RetryAfter,
     },
     /// Nothing is done; an OAuth error, in the style of the issuer asked. With status 200 it is the disguised kind.
+    #[serde(rename = "oauth")]
     OAuth(OAuthError),
     /// Nothing is done; a page of HTML with status 200, as a captive portal gives.
     Html,

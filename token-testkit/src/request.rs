@@ -38,9 +38,10 @@ impl SeenRequest {
         uri: &hyper::Uri,
         headers: &HeaderMap,
         body: &[u8],
+        mount: &str,
         settings: &Settings,
     ) -> Self {
-        let (endpoint, named) = Endpoint::of(uri.path(), settings);
+        let (endpoint, named) = Endpoint::of(uri.path(), mount, settings);
         let named = named.map(str::to_owned);
         let (tenant, subscription) =
             if endpoint == Endpoint::ArmSubscription { (None, named) } else { (named, None) };

@@ -33,6 +33,7 @@ pub enum Route {
 #[serde(rename_all = "kebab-case")]
 pub enum Authority {
     /// The OpenID Connect issuer under [`Settings::path`].
+    #[serde(rename = "openid-connect")]
     OpenIdConnect,
     /// The Microsoft identity platform.
     Microsoft,
@@ -50,7 +51,7 @@ pub struct Matching {
     /// Only requests whose path names this tenant.
     #[serde(default)]
     pub tenant: Option<String>,
-    /// Only requests of this client.
+    /// Only requests whose form names this client.
     #[serde(default)]
     pub client_id: Option<String>,
 }
@@ -73,7 +74,7 @@ impl Matching {
         self
     }
 
-    /// Only requests of this client.
+    /// Only requests whose form names this client.
     pub fn client_id(mut self, client_id: &str) -> Self {
         self.client_id = Some(client_id.into());
         self
@@ -114,8 +115,7 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// The endpoint that a path leads to, and the tenant or subscription that the path names.
-    pub(crate) fn of<'a>(path: &'a str, settings: &Settings) -> (Self, Option<&'a str>) {
-        let mount = settings.path.as_str();
+    pub(crate) fn of<'a>(path: &'a str, mount: &str, settings: &Settings) -> (Self, Option<&'a str>) {
         if path.strip_prefix("/.well-known/oauth-authorization-server") == Some(mount) {
             let exists = settings.oauth_authorization_server;
             return (if exists { Self::OidcDiscovery } else { Self::Unknown }, None);

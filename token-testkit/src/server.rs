@@ -37,8 +37,11 @@ pub(crate) async fn serve(
         let answer = endpoint::control::answer(&state, &head.method, path, head.uri.query(), &body).await;
         return Ok(answer.whole());
     }
-    let request =
-        Arc::new(SeenRequest::new(&head.method, &head.uri, &head.headers, &body, &state.read().settings));
+    let request = {
+        let settings = &state.read().settings;
+        SeenRequest::new(&head.method, &head.uri, &head.headers, &body, &state.path, settings)
+    };
+    let request = Arc::new(request);
     let flight = state.record(&request);
     // A task of its own: a request that arrived is worked off even when its sender is gone, as at any real issuer.
     let work = tokio::spawn(work(Arc::clone(&state), request, flight));

@@ -28,13 +28,13 @@ impl std::fmt::Debug for Tls {
 impl Tls {
     /// `None` for plain http.
     pub(crate) fn new(transport: Transport) -> Option<Self> {
-        let trusted = Authority::generate("Token Testkit");
+        let trusted = Authority::generate();
         let unknown;
         let (signer, host, expired) = match transport {
             Transport::Http => return None,
             Transport::Https => (&trusted, "127.0.0.1", false),
             Transport::UnknownAuthority => {
-                unknown = Authority::generate("Token Testkit");
+                unknown = Authority::generate();
                 (&unknown, "127.0.0.1", false)
             }
             Transport::WrongHost => (&trusted, "elsewhere.example", false),
@@ -72,8 +72,10 @@ struct Authority {
 }
 
 impl Authority {
-    fn generate(name: &str) -> Self {
+    fn generate() -> Self {
         let mut params = CertificateParams::default();
+        // A name of its own: between two of one name, a client sees a bad signature where it should see a stranger.
+        let name = format!("Token Testkit {}", crate::jwks::random_text(6));
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -1,4 +1,19 @@
-//! The issuer's own controls over HTTP, for tests in other processes.
+//! The issuer's own controls over HTTP, for tests in other processes. Bodies are JSON.
+//!
+//! | request | does |
+//! |---|---|
+//! | `GET state` | everything below at once |
+//! | `GET counts`, `requests`, `families`, `device-codes`, `faults`, `settings`, `ca.pem` | shows that |
+//! | `GET await?refreshes=3&token=5` | answers with the counts once each is at least so large; a route's name counts its requests |
+//! | `POST settings {"rotation": "strict", …}` | changes those settings alone |
+//! | `POST approve`, `decline`, `expire` `{"user_code", "user"?}` | decides about a device code |
+//! | `POST sign-in {"authority", "account", "client_id", "scopes"}` | makes a family, gives its refresh token |
+//! | `POST end-sign-ins {"account"}` | ends all families of the account |
+//! | `POST refresh-token {"token"}`, `access-token {"token"}` | what it is worth |
+//! | `POST faults {"on"?: {"route", "grant_type"?, "tenant"?, "client_id"?}, "fault", "times"?}` | queues a fault, once for any request unless said otherwise |
+//! | `DELETE faults` | clears them |
+//! | `POST hold {"route", …}`, `let-pass {"requests"}`, `release {}` | the gate |
+//! | `POST reset {}` | counts from zero |
 
 use std::sync::Arc;
 

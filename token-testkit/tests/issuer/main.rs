@@ -1,0 +1,13 @@
+//! The issuer, as its clients see it.
+#![allow(clippy::unwrap_used, reason = "a broken test stops where it broke")]
+
+mod client;
+mod control;
+mod device_flow;
+mod faults;
+mod microsoft;
+mod openid_connect;
+mod program;
+mod rotation;
+mod tls;
+mod waiting;
