@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,20 @@ impl CacheError {
     /// What a caller can do about it.
     pub fn kind(&self) -> CacheErrorKind {
         self.kind
+    }
+}
+
+impl From<&io::Error> for CacheErrorKind {
+    /// What an error of the file system means for a cache that lives in it.
+    fn from(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Denied,
+            io::ErrorKind::Unsupported => Self::Unsuitable,
+            _ => Self::Unavailable,
+        }
     }
 }
 
