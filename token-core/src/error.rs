@@ -119,6 +119,17 @@ pub enum GrantErrorKind {
 }
 
 impl GrantError {
+    /// What happened to a request for `endpoint` (scheme, host and port), with nothing more to say.
+    pub fn new(kind: GrantErrorKind, endpoint: impl Into<String>) -> Self {
+        Self { kind, endpoint: endpoint.into(), source: None }
+    }
+
+    /// With its cause.
+    #[must_use]
+    pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..self }
+    }
+
     /// Whether a refresh token in the request was surely left unspent.
     pub fn surely_not_spent(&self) -> bool {
         match self.kind {

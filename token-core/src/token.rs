@@ -41,6 +41,11 @@ impl RefreshToken {
         Self(Secret::new(token))
     }
 
+    /// Takes the secret over; no copy is made.
+    pub fn from_secret(secret: Secret) -> Self {
+        Self(secret)
+    }
+
     /// The token itself.
     pub fn expose(&self) -> &str {
         self.0.expose()

@@ -1,0 +1,179 @@
+//! The transport over HTTP.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDateTime};
+use reqwest::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Client, redirect, retry};
+use zeroize::Zeroizing;
+
+use super::unsendable;
+use crate::authority::{is_loopback, require_https};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{GrantError, GrantErrorKind};
+use crate::transport::{HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, endpoint};
+
+/// HTTP/1.1 over TLS, by the system's certificates (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`) and the proxy of
+/// the environment (`HTTPS_PROXY`, `NO_PROXY`), which is never used for this host's loopback.
+///
+/// Every request has a connection of its own. A kept one may be dead when it is used again, and then nobody could
+/// say whether a refresh token was spent on it. The certificates are read anew with each, so a changed file counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpTransport;
+
+impl HttpTransport {
+    /// The transport. It reads nothing and opens nothing before its first request.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn send(
+        &self,
+        request: HttpRequest,
+        connect_timeout: Duration,
+    ) -> Result<HttpResponse, GrantError> {
+        require_https(&request.url).map_err(|source| unsendable(&request.url, source))?;
+        let loopback = is_loopback(&request.url);
+        let plain = request.url.scheme() == "http";
+        // Reading a few hundred certificates blocks for milliseconds.
+        let client = tokio::task::spawn_blocking(move || client(connect_timeout, loopback, plain))
+            .await
+            .map_err(|source| unsendable(&request.url, source))?
+            .map_err(|source| unsendable(&request.url, source))?;
+        let from = endpoint(&request.url);
+        let request = prepared(&client, request)?;
+        let response = client.execute(request).await.map_err(|source| failed(source, &from))?;
+        received(response, &from).await
+    }
+}
+
+fn client(connect_timeout: Duration, loopback: bool, plain: bool) -> Result<Client, reqwest::Error> {
+    let mut client = Client::builder()
+        .connect_timeout(connect_timeout)
+        .http1_only()
+        .pool_max_idle_per_host(0)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .user_agent(concat!("token/", env!("CARGO_PKG_VERSION")));
+    if loopback {
+        // A proxy named for http would get in the clear what must not leave this host.
+        client = client.no_proxy();
+    }
+    if plain {
+        client = client.tls_certs_only([]);
+    }
+    client.build().map_err(reqwest::Error::without_url)
+}
+
+fn prepared(client: &Client, request: HttpRequest) -> Result<reqwest::Request, GrantError> {
+    let url = request.url.clone();
+    let mut builder = match request.method {
+        Method::Get => client.get(url),
+        Method::Post => client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded"),
+    };
+    for (name, value) in &request.headers {
+        builder = builder.header(*name, value);
+    }
+    if let Some(authorization) = &request.authorization {
+        let mut value = HeaderValue::from_str(authorization.header_value().expose()).map_err(|_| {
+            unsendable(&request.url, "the token or client secret has characters that no header has")
+        })?;
+        value.set_sensitive(true);
+        builder = builder.header(AUTHORIZATION, value);
+    }
+    if let Some(body) = request.body() {
+        builder = builder.body(body.as_bytes().to_vec());
+    }
+    builder.build().map_err(|source| unsendable(&request.url, source.without_url()))
+}
+
+async fn received(mut response: reqwest::Response, from: &str) -> Result<HttpResponse, GrantError> {
+    let status = response.status().as_u16();
+    let headers = response.headers();
+    let date = header(headers, DATE).and_then(http_date);
+    let answer = HttpResponse {
+        status,
+        date,
+        retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(value, date)),
+        max_age: header(headers, CACHE_CONTROL).and_then(max_age),
+        content_type: header(headers, CONTENT_TYPE).map(str::to_owned),
+        body: Zeroizing::new(Vec::new()),
+    };
+    let mut body = Zeroizing::new(Vec::with_capacity(usual_room(response.content_length())));
+    while let Some(chunk) = response.chunk().await.map_err(|source| failed(source, from))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            let kind = GrantErrorKind::Unintelligible { status };
+            return Err(GrantError::new(kind, from).because("the answer is larger than any token's"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(HttpResponse { body, ..answer })
+}
+
+/// What a failure says about the request: one of connecting was before it, any other may have been behind it.
+fn failed(source: reqwest::Error, from: &str) -> GrantError {
+    let kind = if source.is_connect() {
+        GrantErrorKind::Unreachable
+    } else if source.is_builder() {
+        GrantErrorKind::Unsendable
+    } else {
+        GrantErrorKind::Interrupted
+    };
+    let source: Box<dyn Error + Send + Sync> = Box::new(source.without_url());
+    GrantError::new(kind, from).because(source)
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// The three forms of RFC 9110 §5.6.7, in POSIX seconds.
+fn http_date(text: &str) -> Option<i64> {
+    if let Ok(date) = DateTime::parse_from_rfc2822(text) {
+        return Some(date.timestamp());
+    }
+    ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .map(|date| date.and_utc().timestamp())
+}
+
+/// Seconds, or a date (RFC 9110 §10.2.3), which counts from the answer's own where it has one.
+fn retry_after(text: &str, date: Option<i64>) -> Option<Duration> {
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let now = date.unwrap_or_else(|| SystemClock.posix());
+            u64::try_from(http_date(text)?.saturating_sub(now)).unwrap_or(0)
+        }
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+/// `max-age`, or nothing at all with `no-store` or `no-cache` (RFC 9111 §5.2.2).
+fn max_age(text: &str) -> Option<Duration> {
+    let mut age = None;
+    for directive in text.split(',').map(str::trim) {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        if name.eq_ignore_ascii_case("no-store") || name.eq_ignore_ascii_case("no-cache") {
+            return Some(Duration::ZERO);
+        }
+        if name.eq_ignore_ascii_case("max-age") {
+            age = value.trim_matches('"').parse().ok().map(Duration::from_secs);
+        }
+    }
+    age
+}
+
+/// Room for an answer of the length it announces, so that the text with its tokens is not moved about in memory.
+fn usual_room(length: Option<u64>) -> usize {
+    length.and_then(|length| usize::try_from(length).ok()).unwrap_or(16 * 1024).min(MAX_ANSWER)
+}

@@ -1,0 +1,276 @@
+//! How requests reach an issuer: the trait, the request and the answer.
+
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use url::Url;
+use url::form_urlencoded::{Serializer, byte_serialize};
+use zeroize::Zeroizing;
+
+use crate::clock::Clock;
+use crate::error::{GrantError, GrantErrorKind};
+use crate::secret::Secret;
+
+/// The largest answer that is read, in bytes. A token is a few kilobytes.
+pub const MAX_ANSWER: usize = 1 << 20;
+
+/// Sends a request and brings the answer.
+///
+/// An implementation follows no redirect, tries nothing twice, refuses every URL that
+/// [`require_https`](crate::authority::require_https) refuses, and says `Unreachable` only when surely not a byte of
+/// the request was sent.
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Sends one request and reads the whole answer, at most [`MAX_ANSWER`] bytes of it. Name lookup, connection and
+    /// TLS handshake together may take `connect_timeout`; there is no other limit of time, see [`send_within`].
+    async fn send(&self, request: HttpRequest, connect_timeout: Duration)
+    -> Result<HttpResponse, GrantError>;
+}
+
+/// Sends a request that has to be answered `within` a time from now, on a clock that goes on while the process is
+/// stopped. An answer that is on the socket when the time is over is still taken.
+pub async fn send_within(
+    transport: &dyn Transport,
+    request: HttpRequest,
+    clock: &dyn Clock,
+    connect_timeout: Duration,
+    within: Duration,
+) -> Result<HttpResponse, GrantError> {
+    let deadline = clock.uptime().saturating_add(within);
+    let endpoint = endpoint(&request.url);
+    // Connecting never outlasts the deadline, so what is still connecting then is `Unreachable`, not `TimedOut`.
+    let mut answer = pin!(transport.send(request, connect_timeout.min(within)));
+    loop {
+        let left = deadline.saturating_sub(clock.uptime());
+        if left.is_zero() {
+            break;
+        }
+        // The timer does not count while the machine sleeps, so the clock is looked at again every so often.
+        if let Ok(answer) = tokio::time::timeout(left.min(CLOCK_CHECK), &mut answer).await {
+            return answer;
+        }
+    }
+    match tokio::time::timeout(LAST_CHANCE, &mut answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(GrantError { kind: GrantErrorKind::TimedOut, endpoint, source: None }),
+    }
+}
+
+/// A request. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// Where to; nothing secret is ever in it.
+    pub url: Url,
+    /// Further headers, none of them secret.
+    pub headers: Vec<(&'static str, String)>,
+    /// The `Authorization` header.
+    pub authorization: Option<Authorization>,
+    /// The form in the body of a POST, in this order.
+    pub form: Vec<(&'static str, Field)>,
+}
+
+/// A request's method.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Sends the form.
+    Post,
+}
+
+/// How a request proves who sends it.
+#[derive(Clone, Debug)]
+pub enum Authorization {
+    /// An access token (RFC 6750 §2.1).
+    Bearer(Secret),
+    /// A client's id and secret (RFC 6749 §2.3.1).
+    Basic {
+        /// The client id.
+        id: String,
+        /// The client secret.
+        secret: Secret,
+    },
+}
+
+/// A value in a form.
+#[derive(Clone)]
+pub enum Field {
+    /// What may be shown.
+    Plain(String),
+    /// What may not.
+    Secret(Secret),
+}
+
+/// An answer. Its `Debug` shows no body, which may hold tokens.
+#[derive(Clone, Default)]
+pub struct HttpResponse {
+    /// The status.
+    pub status: u16,
+    /// `Date`, in POSIX seconds.
+    pub date: Option<i64>,
+    /// `Retry-After`, from the moment of the answer.
+    pub retry_after: Option<Duration>,
+    /// For how long `Cache-Control` lets the answer be kept; nothing at all where it forbids that.
+    pub max_age: Option<Duration>,
+    /// `Content-Type`, as it is.
+    pub content_type: Option<String>,
+    /// The body; wiped when dropped.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+impl HttpRequest {
+    /// A request to read a URL.
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::Get, url)
+    }
+
+    /// A request that sends a form, which has no fields yet.
+    pub fn post(url: Url) -> Self {
+        Self::new(Method::Post, url)
+    }
+
+    /// With an access token.
+    #[must_use]
+    pub fn bearer(mut self, token: Secret) -> Self {
+        self.authorization = Some(Authorization::Bearer(token));
+        self
+    }
+
+    /// With one more header, which must not be secret.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With one more field.
+    #[must_use]
+    pub fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.form.push((name, Field::Plain(value.into())));
+        self
+    }
+
+    /// With one more field that is secret.
+    #[must_use]
+    pub fn secret(mut self, name: &'static str, value: Secret) -> Self {
+        self.form.push((name, Field::Secret(value)));
+        self
+    }
+
+    /// The form as `application/x-www-form-urlencoded`; nothing for a GET.
+    pub fn body(&self) -> Option<Zeroizing<String>> {
+        let room = self.form.iter().map(|(name, value)| name.len() + 3 * value.expose().len() + 2).sum();
+        match self.method {
+            Method::Get => None,
+            Method::Post => {
+                // With all the room it can need the text never grows, which would leave pieces of it in memory.
+                let mut body = Serializer::new(String::with_capacity(room));
+                for (name, value) in &self.form {
+                    body.append_pair(name, value.expose());
+                }
+                Some(Zeroizing::new(body.finish()))
+            }
+        }
+    }
+
+    /// Every secret in it, to be kept out of what the other side says back.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let fields = self.form.iter().filter_map(|(_, value)| match value {
+            Field::Secret(secret) => Some(secret.expose()),
+            Field::Plain(_) => None,
+        });
+        let header = self.authorization.iter().map(|authorization| match authorization {
+            Authorization::Bearer(secret) | Authorization::Basic { secret, .. } => secret.expose(),
+        });
+        fields.chain(header)
+    }
+
+    fn new(method: Method, url: Url) -> Self {
+        let headers = vec![("Accept", "application/json".to_owned())];
+        Self { method, url, headers, authorization: None, form: Vec::new() }
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &self.url.as_str())
+            .field("form", &self.form)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authorization {
+    /// The header's value. An id and a secret are form-encoded before they are joined (RFC 6749 §2.3.1), so that a
+    /// colon in the id does not move the boundary.
+    pub fn header_value(&self) -> Secret {
+        match self {
+            Self::Bearer(token) => Secret::new(format!("Bearer {}", token.expose())),
+            Self::Basic { id, secret } => {
+                let id: String = byte_serialize(id.as_bytes()).collect();
+                let secret = Zeroizing::new(byte_serialize(secret.expose().as_bytes()).collect::<String>());
+                let pair = Zeroizing::new(format!("{id}:{}", *secret));
+                Secret::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(pair.as_bytes()))))
+            }
+        }
+    }
+}
+
+impl Field {
+    /// The value itself.
+    pub fn expose(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => fmt::Debug::fmt(text, f),
+            Self::Secret(secret) => fmt::Debug::fmt(secret, f),
+        }
+    }
+}
+
+impl HttpResponse {
+    /// An answer with nothing but a status and a body.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, body: Zeroizing::new(body.into()), ..Self::default() }
+    }
+}
+
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Scheme, host and port of a URL: all of it that goes into a message.
+pub(crate) fn endpoint(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{}://{host}:{port}", url.scheme()),
+        None => format!("{}://{host}", url.scheme()),
+    }
+}
+
+/// How often a waiting request looks at the clock.
+const CLOCK_CHECK: Duration = Duration::from_millis(250);
+
+/// What a request gets when its time is over, to take an answer that is already there: a process that was stopped
+/// and goes on finds its deadline past and its answer on the socket.
+const LAST_CHANCE: Duration = Duration::from_millis(100);
