@@ -156,6 +156,19 @@ pub struct LastRefresh {
     pub by: String,
 }
 
+impl Credential {
+    /// What stands for the secret that this credential spends: a refusal of one does not concern another.
+    pub(crate) fn spends(&self) -> Fingerprint {
+        match (self.state.register(), &self.client.authentication) {
+            (Some(register), _) => register.refresh_token.fingerprint(),
+            (None, ClientAuthentication::Post(secret) | ClientAuthentication::Basic(secret)) => {
+                Fingerprint::of(secret.expose())
+            }
+            (None, ClientAuthentication::None) => Fingerprint::of(&self.client.id),
+        }
+    }
+}
+
 impl State {
     /// What could still be spent, or holds the place of what was.
     pub fn grant(&self) -> Option<&Grant> {

@@ -119,15 +119,15 @@ pub enum GrantErrorKind {
 }
 
 impl GrantError {
-    /// What happened to a request for `endpoint` (scheme, host and port), with nothing more to say.
+    /// What happened to a request for this endpoint.
     pub fn new(kind: GrantErrorKind, endpoint: impl Into<String>) -> Self {
         Self { kind, endpoint: endpoint.into(), source: None }
     }
 
-    /// With its cause.
+    /// With its cause, which must show no secret and no URL's query.
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { source: Some(source.into()), ..self }
+        Self { source: Some(source.into().into()), ..self }
     }
 
     /// Whether a refresh token in the request was surely left unspent.
@@ -250,6 +250,15 @@ pub enum BrokerError {
     Grant {
         /// Whose.
         account: String,
+        /// Why.
+        #[source]
+        source: GrantError,
+    },
+    /// An OpenID Connect issuer did not say where its endpoints are.
+    #[error("could not discover the endpoints of {issuer}")]
+    Discovery {
+        /// The issuer.
+        issuer: String,
         /// Why.
         #[source]
         source: GrantError,

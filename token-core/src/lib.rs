@@ -1,39 +1,79 @@
-//! Placeholder.
+//! The model and the protocol of `token`: OAuth 2.0 access tokens from one sign-in that a person, a host or a whole
+//! fleet keeps alive together.
+//!
+//! A [`Broker`] turns a [`TokenRequest`] into an [`AccessToken`]. It keeps what it learns in a [`TokenCache`], each
+//! entry sealed under a [`KeyRing`], and sees to it that one refresh serves everybody and that a rotated refresh
+//! token is never lost.
+//!
+//! # Layout
+//!
+//! - the model: `token`, `secret`, `expiry`, `account`, `credential`, `request`, `key`
+//! - the contract of a cache: `cache`, with `memory` as its reference, `host_lock` for caches of one host, and
+//!   `conformance` for the tests of backends
+//! - the protocol: `broker`, with `store`, `seal`, `rescue`, `throttle`, `flights` and `wait` beside it
+//! - the issuers: `authority`, `transport`, and `grant` with one file a grant
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `http` (default) | `HttpTransport`, over reqwest |
+//! | `conformance` | the laws of [`TokenCache`] as tests |
+//! | `faults` | named points at which a test ends the process; never in a release |
 
+mod access;
 mod account;
 pub mod authority;
+mod broker;
 mod cache;
 mod clock;
 mod credential;
 mod error;
 mod expiry;
-mod host_lock;
+mod faults;
+mod flights;
 pub mod grant;
+mod host_lock;
 mod id_token;
+mod inventory;
 mod key;
 mod memory;
+mod metadata;
 mod oauth_error;
 mod purge;
 mod request;
+mod rescue;
 mod seal;
 mod secret;
+mod sign_in;
+mod store;
+mod throttle;
 mod token;
 mod transport;
+mod wait;
 
-pub use account::*;
-pub use cache::*;
-pub use clock::*;
-pub use credential::*;
-pub use error::*;
-pub use expiry::*;
-pub use host_lock::*;
+pub use account::{Account, AccountKind, Choice, Profile, Subscription};
+pub use broker::{BEGIN_SENDING, Broker, EXCHANGE, LEASE, OTHER_HOST, SETTLE, WAIT, WAIT_WITH_TOKEN};
+pub use cache::{Entry, Hold, Lease, Listed, Owner, Swap, TokenCache, TryLease, Version};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use credential::{
+    Client, ClientAuthentication, Credential, Endpoints, Grant, LastRefresh, Note, Register, State,
+};
+pub use error::{BrokerError, CacheError, CacheErrorKind, GrantError, GrantErrorKind, SealError};
+pub use expiry::{Expiry, Freshness, Schedule, WallClock, freshness};
+pub use host_lock::{HostLeases, HostLock};
 pub use id_token::{ClientInfo, IdClaims};
-pub use key::*;
-pub use memory::*;
-pub use oauth_error::*;
-pub use purge::*;
-pub use request::*;
+pub use inventory::CachedToken;
+pub use key::{Key, Kind, NotAKey, SignInId};
+pub use memory::{MemoryCache, SwapFault};
+pub use oauth_error::OAuthError;
+pub use purge::{Purged, purge};
+pub use request::{IDENTITY_SCOPES, TokenRequest};
+pub use rescue::Rescue;
 pub use seal::{KeyError, KeyRing, key_id_of};
 pub use secret::Secret;
-pub use token::*;
-pub use transport::*;
+pub use sign_in::{SignIn, SignedOut};
+pub use token::{AccessToken, Fingerprint, RefreshToken};
+pub use transport::{
+    Authorization, Field, HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, send_within,
+};

@@ -1,0 +1,286 @@
+//! Steps 3 and 4: one flight in a process, one holder of the lease, and a second look under it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::spend::{Sent, Spendable};
+use super::{Inner, LEASE, LOOK, OTHER_HOST, REFUSED, SETTLE, TRY_AGAIN, WAIT, fingerprint};
+use crate::access::StoredAccess;
+use crate::account::Profile;
+use crate::cache::{Hold, Lease, Owner, TryLease, Version};
+use crate::clock::Clock;
+use crate::credential::{Credential, State};
+use crate::error::BrokerError;
+use crate::expiry::Freshness;
+use crate::flights::Landing;
+use crate::grant;
+use crate::key::{Key, SignInId};
+use crate::request::TokenRequest;
+use crate::store::Slot;
+use crate::throttle;
+use crate::token::{AccessToken, Fingerprint};
+use crate::wait::{Deadline, pause};
+
+/// Steps 3 to 8, for everybody in this process who wants one token.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) inner: Arc<Inner>,
+    pub(super) request: TokenRequest,
+    pub(super) key: Key,
+    pub(super) owner: Owner,
+    /// The token of step 1.
+    pub(super) seen: Option<Fingerprint>,
+    /// Nobody needs it yet: do not wait for anything.
+    pub(super) due: bool,
+    pub(super) deadline: Deadline,
+    /// The sign-in was replaced and we went on with the new one, which happens once.
+    pub(super) went_on: bool,
+}
+
+/// How a turn under the lease ended.
+pub(super) enum Turn {
+    Landed(AccessToken),
+    /// Back to step 3.
+    Again,
+    /// Another flight's note, in this version of the credential, may still be worked for until this moment.
+    Noted(Version, Deadline),
+    /// Another sign-in of the same account has taken over.
+    Moved(SignInId),
+}
+
+/// The verdict of step 4.
+pub(super) enum Judged {
+    Spend(Box<Spendable>),
+    Turn(Turn),
+}
+
+/// The store's clock, read when the lease was granted and carried on with ours.
+#[derive(Clone, Copy)]
+pub(super) struct StoreClock {
+    pub(super) granted_at: Duration,
+    pub(super) uptime: Duration,
+}
+
+impl Flight {
+    pub(super) async fn fly(mut self) -> Landing {
+        loop {
+            let Some(lease) = self.lease().await? else {
+                return self.taken().await;
+            };
+            let kernel = matches!(lease.hold, Hold::Kernel(_));
+            let clock = StoreClock { granted_at: lease.granted_at, uptime: self.inner.clock.uptime() };
+            let turn = self.turn(clock, kernel).await;
+            self.inner.release(lease).await;
+            match turn? {
+                Turn::Landed(token) => return Ok(token),
+                Turn::Again => {}
+                Turn::Noted(..) if self.due => return Err(self.busy()),
+                Turn::Noted(version, until) => {
+                    if self.watch(Some(version), until.min(self.deadline)).await? {
+                        return self.taken().await;
+                    }
+                }
+                Turn::Moved(_) if self.went_on => {
+                    return Err(BrokerError::SignedOut { account: self.request.account });
+                }
+                Turn::Moved(sign_in) => {
+                    self.went_on = true;
+                    self.request.sign_in = sign_in;
+                    self.key = self.request.key();
+                    // What we saw was the old sign-in's.
+                    self.seen = None;
+                }
+            }
+            if self.deadline.is_over(&*self.inner.clock) {
+                return Err(self.busy());
+            }
+        }
+    }
+
+    /// Step 3: the credential's lease, or `None` once somebody else's refresh has brought what we want.
+    async fn lease(&self) -> Result<Option<Lease>, BrokerError> {
+        let key = self.request.sign_in.credential();
+        loop {
+            let held = match self.inner.store.cache.try_lease(&key, &self.owner, LEASE).await? {
+                TryLease::Granted(lease) => return Ok(Some(lease)),
+                TryLease::Held { retry_after } => retry_after,
+            };
+            if self.due || self.deadline.is_over(&*self.inner.clock) {
+                return Err(self.busy());
+            }
+            let until = Deadline::after(&*self.inner.clock, held.min(TRY_AGAIN)).min(self.deadline);
+            if self.watch(None, until).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Looks at the values until the token is there (true), the credential is no longer as it was seen (by default,
+    /// at the first look), or the time is over.
+    async fn watch(&self, mut seen: Option<Version>, until: Deadline) -> Result<bool, BrokerError> {
+        let key = self.request.sign_in.credential();
+        while !until.is_over(&*self.inner.clock) {
+            pause(LOOK.0, LOOK.1).await;
+            let access = self.inner.load_access(&self.key).await?;
+            if access.value().and_then(|stored| stored.token.as_ref()).is_some_and(|token| self.takes(token))
+            {
+                return Ok(true);
+            }
+            let credential: Slot<Credential> = self.inner.store.load(&key).await?;
+            if let Some(credential) = credential.value() {
+                self.refused_a_moment_ago(credential, &access)?;
+            }
+            let version = credential.expected().copied();
+            if seen.is_some() && seen != version {
+                return Ok(false);
+            }
+            seen = version;
+        }
+        Ok(false)
+    }
+
+    async fn taken(&self) -> Landing {
+        let access = self.inner.load_access(&self.key).await?;
+        let token = access.value().and_then(|stored| stored.token.clone());
+        token.filter(|token| self.takes(token)).ok_or_else(|| self.busy())
+    }
+
+    /// Whether a token that somebody else brought will do.
+    fn takes(&self, token: &AccessToken) -> bool {
+        let is_new = self.seen != Some(fingerprint(token));
+        let state = self.inner.freshness(token, &self.request);
+        if self.request.claims.is_some() {
+            return is_new && state != Freshness::Dead && token.claims == self.request.claims_fingerprint();
+        }
+        match state {
+            Freshness::Fresh => is_new || !self.request.force_refresh,
+            Freshness::Due => is_new || !(self.request.force_refresh || self.due),
+            // Who asks for more than the issuer gives, or forces, is content with whatever is new.
+            Freshness::Short => is_new && (self.request.force_refresh || self.request.min_validity.is_some()),
+            Freshness::Dead => false,
+        }
+    }
+
+    /// Steps 4 to 8, under the lease.
+    async fn turn(&self, clock: StoreClock, kernel: bool) -> Result<Turn, BrokerError> {
+        let mut adopted = false;
+        loop {
+            let spendable = match self.judge(clock, kernel).await? {
+                Judged::Spend(spendable) => spendable,
+                Judged::Turn(turn) => return Ok(turn),
+            };
+            let _critical = self.inner.flights.begin_spending()?;
+            let Some(noted) = self.note(spendable, clock).await? else {
+                continue;
+            };
+            match self.send(&noted).await {
+                Sent::Late => {
+                    self.put_back(noted).await;
+                    return Ok(Turn::Again);
+                }
+                Sent::Answered(answer) => return self.secure(noted, *answer, clock).await,
+                Sent::Failed { error, may_be_spent } => {
+                    let failure = self.failed(noted, error, may_be_spent).await?;
+                    match failure {
+                        Some(error) => return Err(error),
+                        None if adopted => return Ok(Turn::Again),
+                        None => adopted = true,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Step 4: loads again, under the lease, and judges what is there.
+    async fn judge(&self, clock: StoreClock, kernel: bool) -> Result<Judged, BrokerError> {
+        let (inner, request) = (&self.inner, &self.request);
+        let account = || request.account.clone();
+        let key = request.sign_in.credential();
+        let slot = inner.store.load(&key).await?;
+        let slot = inner.bring_home(&key, slot).await?;
+        let access = inner.load_access(&self.key).await?;
+        if let Some(token) = access.value().and_then(|stored| stored.token.as_ref())
+            && self.takes(token)
+        {
+            return Ok(Judged::Turn(Turn::Landed(token.clone())));
+        }
+        let (version, credential) = match slot {
+            Slot::Filled(version, credential) => (version, credential),
+            Slot::Damaged(_, error) => return Err(error),
+            Slot::Empty => return self.go_on(BrokerError::NotSignedIn { account: account() }).await,
+        };
+        match &credential.state {
+            State::Idle(_) => {}
+            // Where the lease is a kernel lock, the writer of another flight's note is dead.
+            State::Spending(_, note) if !kernel => {
+                let elsewhere = if note.host == inner.host().await { Duration::ZERO } else { OTHER_HOST };
+                let left = (note.at + SETTLE + elsewhere).saturating_sub(clock.now(&*inner.clock));
+                // A note from the future means that the store's clock was turned back.
+                if !left.is_zero() && left <= SETTLE + elsewhere {
+                    let until = Deadline::after(&*inner.clock, left);
+                    return Ok(Judged::Turn(Turn::Noted(version, until)));
+                }
+            }
+            State::Spending(..) => {}
+            State::SignInNeeded { refusal, interrupted, .. } => {
+                return Err(BrokerError::SignInNeeded {
+                    account: account(),
+                    refusal: refusal.clone(),
+                    interrupted: interrupted.clone(),
+                });
+            }
+            State::Moving(_) => return Err(BrokerError::Moving { account: account() }),
+            State::Ended | State::Replaced => {
+                return self.go_on(BrokerError::SignedOut { account: account() }).await;
+            }
+        }
+        let host = inner.host().await;
+        throttle::check(&inner.store, &*inner.clock, &credential, request.tenant.as_deref(), &host).await?;
+        self.refused_a_moment_ago(&credential, &access)?;
+        let http = grant::request(&credential, request)?;
+        Ok(Judged::Spend(Box::new(Spendable { version, credential, access, http })))
+    }
+
+    /// The profile may know a newer sign-in of this account.
+    pub(super) async fn go_on(&self, otherwise: BrokerError) -> Result<Judged, BrokerError> {
+        let profile: Slot<Profile> = self.inner.store.load(&Profile::key()).await?;
+        let account = profile
+            .value()
+            .and_then(|profile| profile.account(&self.request.account, &self.request.authority));
+        match account {
+            Some(account) if account.sign_in != self.request.sign_in => {
+                Ok(Judged::Turn(Turn::Moved(account.sign_in.clone())))
+            }
+            _ => Err(otherwise),
+        }
+    }
+
+    fn refused_a_moment_ago(
+        &self,
+        credential: &Credential,
+        access: &Slot<StoredAccess>,
+    ) -> Result<(), BrokerError> {
+        let Some(refusal) = access.value().and_then(|stored| stored.refusal.as_ref()) else {
+            return Ok(());
+        };
+        let left = refusal.until - self.inner.clock.posix();
+        if refusal.of != credential.spends() || left <= 0 || left > REFUSED {
+            return Ok(());
+        }
+        Err(BrokerError::Refused {
+            account: self.request.account.clone(),
+            refusal: refusal.error.clone(),
+            interrupted: refusal.interrupted.clone(),
+        })
+    }
+
+    fn busy(&self) -> BrokerError {
+        BrokerError::Busy { waited: WAIT.saturating_sub(self.deadline.left(&*self.inner.clock)) }
+    }
+}
+
+impl StoreClock {
+    pub(super) fn now(&self, clock: &dyn Clock) -> Duration {
+        self.granted_at + clock.uptime().saturating_sub(self.uptime)
+    }
+}

@@ -1,0 +1,194 @@
+//! Sign-in and sign-out, which take the lease like everybody else but do not wait for it for long.
+
+use std::time::Duration;
+
+use crate::access::StoredAccess;
+use crate::account::{Account, Profile};
+use crate::broker::{Broker, Inner, LEASE, REMEMBERED, WAIT_TO_SIGN};
+use crate::cache::{Lease, Owner, TryLease};
+use crate::credential::{Credential, State};
+use crate::error::{BrokerError, GrantError};
+use crate::grant::TokenAnswer;
+use crate::grant::revocation::{Revoked, revoke};
+use crate::key::{Key, Kind, SignInId};
+use crate::request::TokenRequest;
+use crate::store::{Slot, Written};
+use crate::wait::{Deadline, pause};
+
+/// How long a revocation may take, connecting included: a person waits for it.
+const REVOCATION: Duration = Duration::from_secs(8);
+
+/// What a grant brought, ready to be stored.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// Whose it is; its sign-in is a new one.
+    pub account: Account,
+    /// What will get further tokens.
+    pub credential: Credential,
+    /// What was asked for with the grant.
+    pub request: TokenRequest,
+    /// The first tokens.
+    pub answer: TokenAnswer,
+}
+
+/// What became of a sign-out at the issuer. In the cache it has always taken place.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SignedOut {
+    /// The issuer revoked the refresh token.
+    Revoked,
+    /// The issuer offers no revocation (Microsoft does not), or there was nothing to revoke.
+    NotRevoked,
+    /// The issuer could not be asked, so the refresh token lives on there.
+    Unreached(GrantError),
+}
+
+impl Broker {
+    /// Stores a new sign-in: its credential, its first access token, and its account in the profile. An earlier
+    /// sign-in of the same account becomes *replaced*.
+    pub async fn sign_in(&self, sign_in: SignIn) -> Result<(), BrokerError> {
+        let inner = &self.inner;
+        let SignIn { account, credential, request, answer } = sign_in;
+        let profile = self.profile().await?;
+        let before = profile.account(&account.name, &account.authority).map(|known| known.sign_in.clone());
+
+        let key = account.sign_in.credential();
+        put(inner, &key, &credential, None).await?;
+        let stored = StoredAccess { token: Some(answer.access_token), ..StoredAccess::new(&request) };
+        put(inner, &request.key(), &stored, stored.discard_after()).await?;
+        self.update_profile(|profile| profile.put_account(account.clone())).await?;
+
+        if let Some(before) = before.filter(|before| *before != account.sign_in) {
+            self.end(&before, State::Replaced).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a sign-in for everybody who shares the cache: revokes its refresh token where the issuer offers that,
+    /// deletes its access tokens, and takes the account out of the profile.
+    pub async fn sign_out(&self, account: &Account) -> Result<SignedOut, BrokerError> {
+        let ended = self.end(&account.sign_in, State::Ended).await?;
+        let outcome = match ended {
+            Some(credential) => match self.inner.revoke(&credential).await {
+                Ok(Revoked::Done) => SignedOut::Revoked,
+                Ok(Revoked::NotOffered) => SignedOut::NotRevoked,
+                Err(error) => SignedOut::Unreached(error),
+            },
+            None => SignedOut::NotRevoked,
+        };
+        self.update_profile(|profile| {
+            let present = profile.account(&account.name, &account.authority);
+            if present.is_some_and(|present| present.sign_in == account.sign_in) {
+                profile.remove_account(&account.name, &account.authority);
+            }
+        })
+        .await?;
+        Ok(outcome)
+    }
+
+    /// Changes the profile. `change` is called again where somebody else has changed it meanwhile.
+    pub async fn update_profile(&self, mut change: impl FnMut(&mut Profile)) -> Result<Profile, BrokerError> {
+        let store = &self.inner.store;
+        let key = Profile::key();
+        let mut slot: Slot<Profile> = store.load(&key).await?;
+        loop {
+            let mut profile = slot.value().cloned().unwrap_or_default();
+            change(&mut profile);
+            if slot.value() == Some(&profile) {
+                return Ok(profile);
+            }
+            match store.replace(&key, &slot, &profile, None).await? {
+                Written::Done => return Ok(profile),
+                Written::Conflict(current) => slot = current,
+            }
+        }
+    }
+
+    /// Puts a credential in its last state, under its lease if that is to be had, and deletes its access tokens.
+    /// Returns what it was where something could still be revoked.
+    async fn end(&self, sign_in: &SignInId, state: State) -> Result<Option<Credential>, BrokerError> {
+        let inner = &self.inner;
+        let key = sign_in.credential();
+        let lease = inner.lease_to_sign(&key).await?;
+        let ended = self.swap_last(&key, state).await;
+        if let Some(lease) = lease {
+            inner.release(lease).await;
+        }
+        let ended = ended?;
+        inner.forget_access_tokens(sign_in).await?;
+        Ok(ended)
+    }
+
+    async fn swap_last(&self, key: &Key, state: State) -> Result<Option<Credential>, BrokerError> {
+        let inner = &self.inner;
+        let slot = inner.store.load(key).await?;
+        let mut slot = inner.bring_home(key, slot).await?;
+        loop {
+            let Some(current) = slot.value().cloned() else {
+                return Ok(None);
+            };
+            if current.state.grant().is_none() {
+                return Ok(None);
+            }
+            let last = Credential { state: state.clone(), ..current.clone() };
+            let discard_after = Some(inner.clock.posix() + REMEMBERED);
+            match inner.store.replace(key, &slot, &last, discard_after).await? {
+                Written::Done => return Ok(Some(current)),
+                Written::Conflict(current) => slot = current,
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Revokes what a credential holds, where its issuer offers that.
+    pub(crate) async fn revoke(&self, credential: &Credential) -> Result<Revoked, GrantError> {
+        let Some(register) = credential.state.register() else {
+            return Ok(Revoked::NotOffered);
+        };
+        let token = &register.refresh_token;
+        revoke(&*self.transport, credential, token, &*self.clock, REVOCATION, REVOCATION).await
+    }
+
+    /// The lease, unless somebody holds it for longer than a person wants to wait: swaps are safe without it.
+    async fn lease_to_sign(&self, key: &Key) -> Result<Option<Lease>, BrokerError> {
+        let (owner, deadline) = (Owner::random(), Deadline::after(&*self.clock, WAIT_TO_SIGN));
+        loop {
+            match self.store.cache.try_lease(key, &owner, LEASE).await? {
+                TryLease::Granted(lease) => return Ok(Some(lease)),
+                TryLease::Held { .. } if deadline.is_over(&*self.clock) => return Ok(None),
+                TryLease::Held { .. } => {
+                    pause(Duration::from_millis(20), Duration::from_millis(80)).await;
+                }
+            }
+        }
+    }
+
+    /// Deletes the access tokens of a sign-in. Keys do not tell whose they are, so each is opened.
+    async fn forget_access_tokens(&self, sign_in: &SignInId) -> Result<(), BrokerError> {
+        for listed in self.store.cache.list(Kind::AccessToken).await? {
+            let Ok(slot) = self.load_access(&listed.key).await else {
+                continue;
+            };
+            if slot.value().is_some_and(|stored| stored.sign_in == *sign_in) {
+                // A conflict means that it was changed meanwhile: its flight learns of the end by itself.
+                drop(self.store.write::<StoredAccess>(&listed.key, slot.expected(), None).await?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a value in the place of whatever is there.
+async fn put<T: Clone + serde::Serialize + serde::de::DeserializeOwned>(
+    inner: &Inner,
+    key: &Key,
+    value: &T,
+    discard_after: Option<i64>,
+) -> Result<(), BrokerError> {
+    let mut slot: Slot<T> = inner.store.load(key).await?;
+    while let Written::Conflict(current) = inner.store.replace(key, &slot, value, discard_after).await? {
+        slot = current;
+    }
+    Ok(())
+}
