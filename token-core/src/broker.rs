@@ -162,7 +162,13 @@ impl Broker {
         let landing = if inner.store.keys.refreshes() {
             // Step 2: a token that is due serves while somebody else is at it. Step 3: else join or start the flight.
             let due = state == Freshness::Due && usable.is_some();
-            let id = FlightId { key, claims: request.claims_fingerprint(), force: request.force_refresh };
+            let id = FlightId {
+                key,
+                claims: request.claims_fingerprint(),
+                force: request.force_refresh,
+                min_validity: request.min_validity,
+                due,
+            };
             if due && inner.flights.is_under_way(&id) {
                 return usable.ok_or(BrokerError::Closing);
             }

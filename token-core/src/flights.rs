@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -10,13 +11,16 @@ use crate::error::BrokerError;
 use crate::key::Key;
 use crate::token::{AccessToken, Fingerprint};
 
-/// What tells flights apart. The lease is the credential's, but a result belongs to one token: nobody is handed
-/// another scope's.
+/// What tells flights apart. The lease is the credential's, but a result belongs to one request: nobody is handed
+/// another scope's token, or one that lives shorter than was asked for.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct FlightId {
     pub(crate) key: Key,
     pub(crate) claims: Option<Fingerprint>,
     pub(crate) force: bool,
+    pub(crate) min_validity: Option<Duration>,
+    /// Such a flight waits for nobody, so nobody else waits for it.
+    pub(crate) due: bool,
 }
 
 /// What a flight brings to everybody who joined it.

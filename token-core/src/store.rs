@@ -61,6 +61,15 @@ impl Store {
         }
     }
 
+    /// The version of an entry, unopened; `None` where there is none or its frame cannot be read.
+    pub(crate) async fn version(&self, key: &Key) -> Result<Option<Version>, BrokerError> {
+        match self.cache.load(key).await {
+            Ok(entry) => Ok(entry.map(|entry| entry.version)),
+            Err(error) if error.kind() == CacheErrorKind::Corrupt => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Seals a value as a new entry, to be written by [`Store::write`].
     pub(crate) fn seal<T: Serialize>(
         &self,

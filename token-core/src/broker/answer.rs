@@ -55,7 +55,7 @@ impl Flight {
                 ..noted.spendable.credential.clone()
             };
             let entry = self.inner.store.seal(&key, &credential, None)?;
-            if let (true, Some(mut reserved)) = (rotated, noted.rescue.take()) {
+            if rotated && let Some(mut reserved) = noted.rescue.take() {
                 let rescued = entry.clone();
                 noted.rescue = blocking(move || match reserved.keep(&rescued) {
                     Ok(()) => Some(reserved),
@@ -72,7 +72,7 @@ impl Flight {
             let stays = rotated && self.inner.rescue.as_ref().is_some_and(|rescue| !rescue.is_beside_cache());
             match kept {
                 Kept::Unstored => {
-                    tracing::error!("the cache did not take a new refresh token; the rescue keeps it");
+                    tracing::error!("the cache did not take a new refresh token in time");
                     if let Some(reserved) = noted.rescue {
                         if let Err(error) = blocking(move || reserved.sync()).await {
                             tracing::error!(%error, "could not sync the rescue");

@@ -14,7 +14,7 @@ use crate::error::BrokerError;
 use crate::expiry::Freshness;
 use crate::flights::Landing;
 use crate::grant;
-use crate::key::{Key, SignInId};
+use crate::key::{Key, SignInId, hex};
 use crate::request::TokenRequest;
 use crate::store::Slot;
 use crate::throttle;
@@ -35,6 +35,12 @@ pub(super) struct Flight {
     pub(super) deadline: Deadline,
     /// The sign-in was replaced and we went on with the new one, which happens once.
     pub(super) went_on: bool,
+}
+
+/// How step 3 ended.
+enum Leased {
+    Lease(Lease),
+    Brought(AccessToken),
 }
 
 /// How a turn under the lease ended.
@@ -64,8 +70,9 @@ pub(super) struct StoreClock {
 impl Flight {
     pub(super) async fn fly(mut self) -> Landing {
         loop {
-            let Some(lease) = self.lease().await? else {
-                return self.taken().await;
+            let lease = match self.lease().await? {
+                Leased::Lease(lease) => lease,
+                Leased::Brought(token) => return Ok(token),
             };
             let kernel = matches!(lease.hold, Hold::Kernel(_));
             let clock = StoreClock { granted_at: lease.granted_at, uptime: self.inner.clock.uptime() };
@@ -76,8 +83,8 @@ impl Flight {
                 Turn::Again => {}
                 Turn::Noted(..) if self.due => return Err(self.busy()),
                 Turn::Noted(version, until) => {
-                    if self.watch(Some(version), until.min(self.deadline)).await? {
-                        return self.taken().await;
+                    if let Some(token) = self.watch(Some(version), until.min(self.deadline)).await? {
+                        return Ok(token);
                     }
                 }
                 Turn::Moved(_) if self.went_on => {
@@ -97,34 +104,45 @@ impl Flight {
         }
     }
 
-    /// Step 3: the credential's lease, or `None` once somebody else's refresh has brought what we want.
-    async fn lease(&self) -> Result<Option<Lease>, BrokerError> {
+    /// Step 3: the credential's lease, or what somebody else's refresh has brought meanwhile.
+    async fn lease(&self) -> Result<Leased, BrokerError> {
         let key = self.request.sign_in.credential();
         loop {
             let held = match self.inner.store.cache.try_lease(&key, &self.owner, LEASE).await? {
-                TryLease::Granted(lease) => return Ok(Some(lease)),
+                TryLease::Granted(lease) => return Ok(Leased::Lease(lease)),
                 TryLease::Held { retry_after } => retry_after,
             };
             if self.due || self.deadline.is_over(&*self.inner.clock) {
                 return Err(self.busy());
             }
             let until = Deadline::after(&*self.inner.clock, held.min(TRY_AGAIN)).min(self.deadline);
-            if self.watch(None, until).await? {
-                return Ok(None);
+            if let Some(token) = self.watch(None, until).await? {
+                return Ok(Leased::Brought(token));
             }
         }
     }
 
-    /// Looks at the values until the token is there (true), the credential is no longer as it was seen (by default,
-    /// at the first look), or the time is over.
-    async fn watch(&self, mut seen: Option<Version>, until: Deadline) -> Result<bool, BrokerError> {
+    /// Looks at the values until the token is there, the credential is no longer as it was seen (by default, at the
+    /// first look), or the time is over.
+    async fn watch(
+        &self,
+        mut seen: Option<Version>,
+        until: Deadline,
+    ) -> Result<Option<AccessToken>, BrokerError> {
         let key = self.request.sign_in.credential();
+        let mut last = None;
         while !until.is_over(&*self.inner.clock) {
             pause(LOOK.0, LOOK.1).await;
+            // Most looks find nothing new, and opening an envelope costs more than reading its version.
+            let there = (self.inner.store.version(&self.key).await?, self.inner.store.version(&key).await?);
+            if last.replace(there) == Some(there) {
+                continue;
+            }
             let access = self.inner.load_access(&self.key).await?;
-            if access.value().and_then(|stored| stored.token.as_ref()).is_some_and(|token| self.takes(token))
+            if let Some(token) = access.value().and_then(|stored| stored.token.as_ref())
+                && self.takes(token)
             {
-                return Ok(true);
+                return Ok(Some(token.clone()));
             }
             let credential: Slot<Credential> = self.inner.store.load(&key).await?;
             if let Some(credential) = credential.value() {
@@ -132,17 +150,11 @@ impl Flight {
             }
             let version = credential.expected().copied();
             if seen.is_some() && seen != version {
-                return Ok(false);
+                return Ok(None);
             }
             seen = version;
         }
-        Ok(false)
-    }
-
-    async fn taken(&self) -> Landing {
-        let access = self.inner.load_access(&self.key).await?;
-        let token = access.value().and_then(|stored| stored.token.clone());
-        token.filter(|token| self.takes(token)).ok_or_else(|| self.busy())
+        Ok(None)
     }
 
     /// Whether a token that somebody else brought will do.
@@ -171,6 +183,9 @@ impl Flight {
             };
             let _critical = self.inner.flights.begin_spending()?;
             let Some(noted) = self.note(spendable, clock).await? else {
+                if self.deadline.is_over(&*self.inner.clock) {
+                    return Err(self.busy());
+                }
                 continue;
             };
             match self.send(&noted).await {
@@ -212,7 +227,7 @@ impl Flight {
         match &credential.state {
             State::Idle(_) => {}
             // Where the lease is a kernel lock, the writer of another flight's note is dead.
-            State::Spending(_, note) if !kernel => {
+            State::Spending(_, note) if !kernel && note.flight != hex(self.owner.as_bytes()) => {
                 let elsewhere = if note.host == inner.host().await { Duration::ZERO } else { OTHER_HOST };
                 let left = (note.at + SETTLE + elsewhere).saturating_sub(clock.now(&*inner.clock));
                 // A note from the future means that the store's clock was turned back.
