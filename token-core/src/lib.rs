@@ -27,6 +27,8 @@ pub mod authority;
 mod broker;
 mod cache;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod credential;
 mod error;
 mod expiry;
