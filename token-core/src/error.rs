@@ -63,7 +63,7 @@ impl From<&io::Error> for CacheErrorKind {
                 Self::Full
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Denied,
-            io::ErrorKind::Unsupported => Self::Unsuitable,
+            io::ErrorKind::NotADirectory | io::ErrorKind::Unsupported => Self::Unsuitable,
             _ => Self::Unavailable,
         }
     }

@@ -37,7 +37,8 @@ pub(super) fn token(
     let token_type = match members.remove("token_type") {
         Some(Value::String(token_type)) if token_type.eq_ignore_ascii_case("bearer") => token_type,
         Some(_) => return Err(unintelligible("its token is of a type other than Bearer")),
-        None => return Err(unintelligible("it does not say of what type its token is")),
+        // RFC 6749 §5.1 requires it, and yet some leave it out; a refresh token came with it that must not be lost.
+        None => "Bearer".to_owned(),
     };
     let received_at = received_at(now, response.date);
     let life = number(members.get("expires_in"))
