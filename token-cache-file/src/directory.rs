@@ -121,8 +121,12 @@ fn refuse_network(path: &Path, any_file_system: bool) -> Result<(), Fault> {
 #[cfg(target_os = "linux")]
 fn network_file_system(path: &Path) -> io::Result<Option<&'static str>> {
     // The magic number has 32 bits, in a field whose width and sign differ between architectures.
-    let magic = rustix::fs::statfs(path)?.f_type as u32;
-    Ok(NETWORK_FILE_SYSTEMS.iter().find(|(known, _)| *known == magic).map(|(_, name)| *name))
+    Ok(network_name(rustix::fs::statfs(path)?.f_type as u32))
+}
+
+#[cfg(target_os = "linux")]
+fn network_name(magic: u32) -> Option<&'static str> {
+    NETWORK_FILE_SYSTEMS.iter().find(|(known, _)| *known == magic).map(|(_, name)| *name)
 }
 
 /// Only Linux tells file systems apart by number; elsewhere nothing is refused.
@@ -161,3 +165,64 @@ const NETWORK_FILE_SYSTEMS: &[(u32, &str)] = &[
     (0xfe53_4d42, "smb2"),
     (0xff53_4d42, "cifs"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are those of the kernel's `linux/magic.h` and of coreutils.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn network_file_systems_are_known_and_local_ones_are_not_among_them() {
+        for (magic, name) in
+            [(0x6969, "nfs"), (0xff53_4d42, "cifs"), (0x0102_1997, "9p"), (0x6573_5546, "fuse")]
+        {
+            assert_eq!(network_name(magic), Some(name));
+        }
+        let local = [
+            ("btrfs", 0x9123_683e),
+            ("ecryptfs", 0xf15f),
+            ("ext4", 0xef53),
+            ("f2fs", 0xf2f5_2010),
+            ("overlayfs", 0x794c_7630),
+            ("ramfs", 0x8584_58f6),
+            ("tmpfs", 0x0102_1994),
+            ("xfs", 0x5846_5342),
+            ("zfs", 0x2fc1_2fc1),
+        ];
+        for (name, magic) in local {
+            assert_eq!(network_name(magic), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_wrong_and_what_to_do() {
+        let path = || PathBuf::from("/cache");
+        let texts = [
+            (
+                Unsuitable::SymbolicLink(path()),
+                "/cache is a symbolic link; name the directory that it points to",
+            ),
+            (
+                Unsuitable::NoDirectory(path()),
+                "/cache is not a directory; move it away or name another directory",
+            ),
+            (
+                Unsuitable::ForeignOwner { path: path(), owner: 0, user: 1000 },
+                "/cache belongs to user 0, and this is user 1000; name a directory of your own, or run `chown 1000 /cache`",
+            ),
+            (
+                Unsuitable::OpenToOthers { path: path(), mode: 0o2755 },
+                "/cache is open to other users (mode 2755); run `chmod 700 /cache`",
+            ),
+            (
+                Unsuitable::Network { path: path(), file_system: "nfs" },
+                "/cache is on a file system that other hosts may share (nfs), where locks cannot be relied on; \
+                 name a directory on a local disk, or share a cache through Redis",
+            ),
+        ];
+        for (reason, text) in texts {
+            assert_eq!(reason.to_string(), text);
+        }
+    }
+}

@@ -12,8 +12,9 @@ use crate::directory;
 /// writers that were killed, and goes.
 pub(crate) fn replace(path: &Path, bytes: &[u8], staging: &Path) -> io::Result<()> {
     directory::make(staging)?;
-    for left in fs::read_dir(staging)? {
-        fs::remove_file(left?.path())?;
+    for left in fs::read_dir(staging)?.flatten() {
+        // What cannot be removed is not in the way.
+        drop(fs::remove_file(left.path()));
     }
     // 0600, made exclusively, and deleted again when anything here fails.
     let mut file = tempfile::NamedTempFile::new_in(staging)?;

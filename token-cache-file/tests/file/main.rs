@@ -1,10 +1,12 @@
 //! The file cache: the laws of every cache, and what only files can suffer.
+#![allow(clippy::unwrap_used, reason = "a test fails where something is not as it expects")]
 
 mod conformance;
 mod crash;
 mod damage;
 mod permissions;
 mod reading;
+mod service;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
