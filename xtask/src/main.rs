@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands: `cargo xtask demo`, `test`, `ci` and `bench`. One file a command.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these commands exist to be read on a terminal"
+)]
+#![allow(clippy::disallowed_methods, reason = "what is measured here is the real clock, on real files")]
+
+mod bench;
+mod ci;
+mod demo;
+mod install;
+mod lab;
+mod measure;
+mod process;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask <COMMAND>
+
+  demo             the main job against a local issuer, and what it measures
+  test             install what the tests need, then run all of them
+  ci               the slower checks: format, lints, docs, dependency and house rules
+  bench [--check]  a cached call against the least a program can do; --check fails on a missed limit
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        ["demo"] => demo::run(),
+        ["test"] => test::run(),
+        ["ci"] => ci::run(),
+        ["bench"] => bench::run(false),
+        ["bench", "--check"] => bench::run(true),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        [] => bail!("no command given\n\n{USAGE}"),
+        _ => bail!("'{}' is not a command\n\n{USAGE}", arguments.join(" ")),
+    }
+}
