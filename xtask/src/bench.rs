@@ -119,7 +119,8 @@ fn find_entry(directory: &Path) -> Result<PathBuf> {
 
 fn row(name: &str, times: &Times, ratio: &str, limit: &str) {
     let (min, median) = (milliseconds(times.min()), milliseconds(times.median()));
-    println!("{:<33}{min:>10}{median:>12}{ratio:>8}{limit:>8}", name);
+    let line = format!("{name:<33}{min:>10}{median:>12}{ratio:>8}{limit:>8}");
+    println!("{}", line.trim_end());
 }
 
 fn mebibytes(bytes: u64) -> f64 {
