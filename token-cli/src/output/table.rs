@@ -1,0 +1,175 @@
+//! Tables: our own for people, and the generic one of Azure CLI.
+
+use serde_json::{Map, Value};
+
+use super::scalar_text;
+
+/// A table for people. On a terminal it never wraps: long texts are cut in the columns that allow it.
+#[derive(Debug)]
+pub(crate) struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+/// A column of a [`Table`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    title: &'static str,
+    may_be_cut: bool,
+}
+
+const GAP: usize = 2;
+/// A text that is cut shows at least this much.
+const LEAST: usize = 8;
+
+impl Column {
+    /// A column whose texts are always whole: ids, times.
+    pub(crate) const fn whole(title: &'static str) -> Self {
+        Self { title, may_be_cut: false }
+    }
+
+    /// A column whose texts may be cut.
+    pub(crate) const fn cut(title: &'static str) -> Self {
+        Self { title, may_be_cut: true }
+    }
+}
+
+impl Table {
+    pub(crate) fn new(columns: &[Column]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| cell.replace(char::is_control, " ")).collect());
+    }
+
+    /// The lines, at most `width` wide where one is given. Columns that are empty in every row are left out.
+    pub(crate) fn render(&self, width: Option<usize>) -> String {
+        if self.rows.is_empty() {
+            return String::new();
+        }
+        let used = |index: &usize| self.rows.iter().any(|row| row.get(*index).is_some_and(|cell| !cell.is_empty()));
+        let shown: Vec<usize> = (0..self.columns.len()).filter(used).collect();
+        let titles: Vec<String> = shown.iter().map(|&index| self.columns[index].title.to_owned()).collect();
+        let rows: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| shown.iter().map(|&index| row.get(index).cloned().unwrap_or_default()).collect())
+            .collect();
+        let may_be_cut: Vec<bool> = shown.iter().map(|&index| self.columns[index].may_be_cut).collect();
+        let mut widths = widths(&titles, &rows, 0);
+        if let Some(width) = width {
+            shrink(&mut widths, &may_be_cut, width);
+        }
+        let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
+        let lines = std::iter::once(&titles).chain(std::iter::once(&rules)).chain(&rows);
+        lines.map(|cells| line(cells, &widths)).collect()
+    }
+}
+
+/// Azure CLI's table of any value (`tabulate`'s "simple" form): columns in the order of their keys, without `id`,
+/// `type`, `etag`, null and nested values.
+pub(super) fn generic(value: &Value) -> String {
+    let rows = match value {
+        Value::Array(rows) => rows.as_slice(),
+        row => std::slice::from_ref(row),
+    };
+    if rows.is_empty() {
+        return "\n".to_owned();
+    }
+    let fields: Vec<Map<String, Value>> = rows.iter().map(generic_row).collect();
+    let mut keys: Vec<&String> = fields.iter().flat_map(Map::keys).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let titles: Vec<String> = keys.iter().map(|key| capitalized(key)).collect();
+    let cell = |row: &Map<String, Value>, key: &str| row.get(key).map(scalar_text).unwrap_or_default();
+    let rows: Vec<Vec<String>> =
+        fields.iter().map(|row| keys.iter().map(|key| cell(row, key)).collect()).collect();
+    let widths = widths(&titles, &rows, 2);
+    let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
+    let lines = std::iter::once(&titles).chain(std::iter::once(&rules)).chain(&rows);
+    lines.map(|cells| line(cells, &widths)).collect()
+}
+
+fn generic_row(row: &Value) -> Map<String, Value> {
+    match row {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(key, value)| {
+                !matches!(key.as_str(), "id" | "type" | "etag")
+                    && !matches!(value, Value::Null | Value::Array(_) | Value::Object(_))
+            })
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+        scalar => Map::from_iter([("result".to_owned(), scalar.clone())]),
+    }
+}
+
+fn capitalized(key: &str) -> String {
+    let mut chars = key.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The width of each column: its widest cell, or its title and `padding`.
+fn widths(titles: &[String], rows: &[Vec<String>], padding: usize) -> Vec<usize> {
+    let width = |index: usize, title: &String| {
+        let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count());
+        cells.max().unwrap_or(0).max(title.chars().count() + padding)
+    };
+    titles.iter().enumerate().map(|(index, title)| width(index, title)).collect()
+}
+
+/// Takes columns from the widest that may be cut until the line fits.
+fn shrink(widths: &mut [usize], may_be_cut: &[bool], room: usize) {
+    loop {
+        let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+        let widest = (0..widths.len())
+            .filter(|&index| may_be_cut[index] && widths[index] > LEAST)
+            .max_by_key(|&index| widths[index]);
+        match widest {
+            Some(index) if total > room => widths[index] -= 1,
+            _ => return,
+        }
+    }
+}
+
+fn line(cells: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, &width) in cells.iter().zip(widths) {
+        let length = cell.chars().count();
+        if length > width {
+            line.extend(cell.chars().take(width.saturating_sub(1)));
+            line.push('…');
+        } else {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width - length));
+        }
+        line.push_str(&" ".repeat(GAP));
+    }
+    let mut line = line.trim_end().to_owned();
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(&[Column::whole(""), Column::cut("Name"), Column::whole("Id"), Column::cut("Note")]);
+        table.row(["*", "A rather long name", "aaaaaaaa-0001", ""].map(str::to_owned));
+        table.row(["", "Short\n", "aaaaaaaa-0002", ""].map(str::to_owned));
+        table
+    }
+
+    #[test]
+    fn columns_are_aligned_and_empty_ones_left_out() {
+        insta::assert_snapshot!(table().render(None), @"");
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_names_and_never_ids() {
+        insta::assert_snapshot!(table().render(Some(30)), @"");
+        insta::assert_snapshot!(table().render(Some(10)), @"");
+    }
+}

@@ -1,0 +1,68 @@
+//! Where our files are, by the XDG base directory specification.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Environment;
+use crate::report::Failure;
+
+/// The directories, none of which need exist.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    /// The config file and the key.
+    pub(crate) config: PathBuf,
+    /// The host's id, and the rescue of caches that are not on this host.
+    pub(crate) state: PathBuf,
+    /// The local choice.
+    pub(crate) choice: PathBuf,
+    /// The entries of the default cache.
+    pub(crate) entries: PathBuf,
+}
+
+impl Paths {
+    pub(crate) fn new(environment: &Environment<'_>) -> Result<Self, Failure> {
+        let config = base(environment, "XDG_CONFIG_HOME", ".config")?;
+        let data = base(environment, "XDG_DATA_HOME", ".local/share")?;
+        let state = base(environment, "XDG_STATE_HOME", ".local/state")?;
+        // Jobs that isolate themselves from each other by AZURE_CONFIG_DIR stay isolated.
+        let (choice, entries) = match environment.path("AZURE_CONFIG_DIR") {
+            Some(dir) => {
+                let dir = std::path::absolute(&dir).unwrap_or(dir).join("token");
+                (dir.clone(), dir.join("entries"))
+            }
+            None => (state.clone(), data.join("entries")),
+        };
+        Ok(Self { config, state, choice, entries })
+    }
+
+    /// `~/…` and absolute paths. What another path is relative to would depend on who runs us from where.
+    pub(crate) fn expand(environment: &Environment<'_>, path: &str) -> Result<PathBuf, Failure> {
+        if let Some(rest) = path.strip_prefix("~/") {
+            return Ok(home(environment)?.join(rest));
+        }
+        match Path::new(path) {
+            path if path.is_absolute() => Ok(path.to_owned()),
+            _ => Err(Failure::new(format!("{path} is not an absolute path"))
+                .hint("begin it with / or ~/")),
+        }
+    }
+}
+
+fn base(environment: &Environment<'_>, variable: &str, default: &str) -> Result<PathBuf, Failure> {
+    // The specification tells to ignore relative paths.
+    let base = match environment.path(variable).filter(|path| path.is_absolute()) {
+        Some(base) => base,
+        None => home(environment)?.join(default),
+    };
+    Ok(base.join("token"))
+}
+
+fn home(environment: &Environment<'_>) -> Result<PathBuf, Failure> {
+    environment
+        .path("HOME")
+        .or_else(|| environment.passwd_home())
+        .filter(|home| home.is_absolute())
+        .ok_or_else(|| {
+            Failure::new("there is no home directory: HOME is not set, and the user has none")
+                .hint("set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME")
+        })
+}

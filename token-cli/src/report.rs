@@ -1,0 +1,280 @@
+//! What went wrong, as a person and a script are told: a message, its causes, the command that helps, an exit code.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+
+use token_core::{BrokerError, CacheError, CacheErrorKind, GrantError, Note, SealError};
+
+use crate::program;
+
+/// A command that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+    exit: Exit,
+}
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// Anything else.
+    Failure,
+    /// What was asked for does not exist.
+    NotFound,
+    /// Only a sign-in helps.
+    SignInNeeded,
+    /// The reader of our output has gone; nobody is there to be told.
+    Quiet,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), hints: Vec::new(), exit: Exit::Failure }
+    }
+
+    /// With an error and everything behind it as the causes.
+    pub(crate) fn caused_by(mut self, error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            // Drivers tend to repeat their cause in their own text.
+            if !text.is_empty() && self.causes.last().is_none_or(|last| !last.ends_with(&text)) {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// With a line about what helps.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.exit {
+            Exit::Quiet => 0,
+            Exit::SignInNeeded if !program::is_az() => 4,
+            Exit::NotFound if !program::is_az() => 3,
+            Exit::Failure | Exit::SignInNeeded | Exit::NotFound => 1,
+        }
+    }
+
+    /// Nobody is signed in, in the words every SDK looks for.
+    pub(crate) fn nobody_signed_in() -> Self {
+        Self::new(format!("Please run '{} login' to setup account.", program::name())).exit(Exit::SignInNeeded)
+    }
+
+    /// An error whose chain says it all.
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        let failure = Self::new(error.to_string());
+        match error.source() {
+            Some(source) => failure.caused_by(source),
+            None => failure,
+        }
+    }
+
+    /// The lines a person sees, without colour.
+    pub(crate) fn text(&self) -> String {
+        self.render(Style::PLAIN)
+    }
+
+    fn render(&self, style: Style) -> String {
+        let label = if program::is_az() { "ERROR" } else { "error" };
+        let mut text = format!("{}{label}:{} {}\n", style.error, style.reset, printable(&self.message));
+        for cause in &self.causes {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{}cause:{} {}", style.cause, style.reset, printable(cause));
+        }
+        for hint in &self.hints {
+            let _ = writeln!(text, "{}hint:{} {}", style.hint, style.reset, printable(hint));
+        }
+        text
+    }
+}
+
+/// Tells about a failure on stderr.
+pub(crate) fn failure(failure: &Failure, colours: bool) {
+    if failure.exit == Exit::Quiet {
+        return;
+    }
+    let style = if colours && io::stderr().is_terminal() { Style::COLOURED } else { Style::PLAIN };
+    say(&failure.render(style));
+}
+
+/// Tells a person something on stderr that no script needs: only on a terminal.
+pub(crate) fn notice(text: &str) {
+    if io::stderr().is_terminal() {
+        say(&format!("{}\n", printable(text)));
+    }
+}
+
+/// Tells on stderr what must be read to go on, such as a device code.
+pub(crate) fn instruct(text: &str) {
+    say(&format!("{}\n", printable(text)));
+}
+
+fn say(text: &str) {
+    let mut stderr = io::stderr().lock();
+    // Where stderr is closed there is nobody to tell.
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+impl From<CacheError> for Failure {
+    fn from(error: CacheError) -> Self {
+        let failure = Self::of(&error);
+        match error.kind() {
+            CacheErrorKind::Corrupt => failure.hint(format!(
+                "'{name} cache purge' removes damaged access tokens; '{name} login' replaces a damaged sign-in",
+                name = program::name()
+            )),
+            CacheErrorKind::Unsuitable | CacheErrorKind::Denied => failure.hint(format!(
+                "TOKEN_CACHE or `cache` in the config names another place; '{} config show' shows the present one",
+                program::name()
+            )),
+            _ => failure,
+        }
+    }
+}
+
+impl From<GrantError> for Failure {
+    fn from(error: GrantError) -> Self {
+        Self::of(&error)
+    }
+}
+
+/// The command that signs an account in again, for hints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignInCommand<'a>(pub(crate) &'a str);
+
+impl Failure {
+    /// A broker's error; `sign_in` is the command that signs the account in again.
+    pub(crate) fn of_broker(error: BrokerError, sign_in: SignInCommand<'_>) -> Self {
+        let SignInCommand(sign_in) = sign_in;
+        let again = || format!("'{sign_in}' signs in again");
+        match error {
+            BrokerError::Cache(error) => error.into(),
+            BrokerError::NotSignedIn { .. } | BrokerError::SignedOut { .. } => {
+                Self::of(&error).hint(again()).exit(Exit::SignInNeeded)
+            }
+            BrokerError::SignInNeeded { interrupted: ref note, .. } => {
+                Self::of(&error).interrupted(note.as_deref()).hint(again()).exit(Exit::SignInNeeded)
+            }
+            BrokerError::Refused { ref refusal, interrupted: ref note, .. } => {
+                let failure = Self::of(&error).interrupted(note.as_deref());
+                match refusal.error.as_str() {
+                    "invalid_grant" | "interaction_required" | "login_required" | "consent_required" => {
+                        failure.hint(again()).exit(Exit::SignInNeeded)
+                    }
+                    "invalid_client" | "unauthorized_client" => {
+                        failure.hint(format!("'{sign_in}' gives it another secret or client"))
+                    }
+                    _ => failure,
+                }
+            }
+            BrokerError::NotGranted { .. } => {
+                Self::of(&error).hint(format!("'{sign_in}' with --scope asks for it")).exit(Exit::SignInNeeded)
+            }
+            BrokerError::LeftAlone { throttled, .. } => Self::of(&error).hint(if throttled {
+                "the issuer asked for it; the same command succeeds afterwards"
+            } else {
+                "it could not be reached a moment ago; the same command tries again afterwards"
+            }),
+            BrokerError::Sealed { source: SealError::MissingKey { .. }, .. } => Self::of(&error).hint(
+                "put that key into the key file, or name it in TOKEN_KEY (file:PATH or env:NAME)".to_owned(),
+            ),
+            BrokerError::Sealed { source: SealError::Plaintext, .. } => {
+                Self::of(&error).hint("key = \"none\" in the config, or TOKEN_KEY=none, reads it")
+            }
+            BrokerError::Sealed { source: SealError::Damaged, .. } => Self::of(&error).hint(again()),
+            error => Self::of(&error),
+        }
+    }
+
+    fn interrupted(mut self, note: Option<&Note>) -> Self {
+        if let Some(note) = note {
+            let at = crate::time::shown(i64::try_from(note.at.as_secs()).unwrap_or(0));
+            self.causes.push(format!("a refresh was interrupted at {at} by {note}"));
+        }
+        self
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// For what failed while output was written.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new("").exit(Exit::Quiet),
+            _ => Self::new("could not write the output").caused_by(&error),
+        }
+    }
+}
+
+/// Text from anywhere as it may go to a terminal: control characters, which could recolour or move it, become
+/// spaces.
+fn printable(text: &str) -> String {
+    text.trim_end().chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
+struct Style {
+    error: &'static str,
+    cause: &'static str,
+    hint: &'static str,
+    reset: &'static str,
+}
+
+impl Style {
+    const PLAIN: Self = Self { error: "", cause: "", hint: "", reset: "" };
+    const COLOURED: Self = Self { error: "\x1b[1;31m", cause: "\x1b[1m", hint: "\x1b[1;36m", reset: "\x1b[0m" };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use token_core::{GrantErrorKind, OAuthError};
+
+    #[test]
+    fn a_failure_tells_its_causes_and_what_helps() {
+        let source = GrantError {
+            kind: GrantErrorKind::Unreachable,
+            endpoint: "https://login.example".to_owned(),
+            source: Some("connection refused".into()),
+        };
+        let error = BrokerError::Grant { account: "ada@contoso.com".to_owned(), source };
+        let failure = Failure::of_broker(error, SignInCommand("token login")).hint("wait");
+        insta::assert_snapshot!(failure.text(), @r"
+        error: could not get a token for ada@contoso.com
+        cause: could not connect to https://login.example
+        cause: connection refused
+        hint: wait
+        ");
+        assert_eq!(failure.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_refused_sign_in_has_its_own_exit_code() {
+        let refusal = OAuthError {
+            error: "invalid_grant".to_owned(),
+            description: Some("AADSTS70043: The refresh token has expired\r\n\x1b[31mTrace".to_owned()),
+            ..OAuthError::default()
+        };
+        let error = BrokerError::Refused { account: "ada".to_owned(), refusal, interrupted: None };
+        let failure = Failure::of_broker(error, SignInCommand("token login --tenant t"));
+        insta::assert_snapshot!(failure.text(), @r"
+        error: the issuer refused a token for ada
+        cause: AADSTS70043: The refresh token has expired 
+         [31mTrace
+        hint: 'token login --tenant t' signs in again
+        ");
+        assert_eq!(failure.exit_code(), 4);
+    }
+}
