@@ -3,9 +3,12 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use token_core::{BrokerError, CacheError, CacheErrorKind, GrantError, Note, SealError};
+use token_core::{BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, Note, SealError};
 
+use crate::config::PROCESS;
 use crate::program;
 
 /// A command that failed.
@@ -24,8 +27,12 @@ pub(crate) enum Exit {
     Failure,
     /// What was asked for does not exist.
     NotFound,
+    /// The command line was wrong.
+    Usage,
     /// Only a sign-in helps.
     SignInNeeded,
+    /// This signal came. Who sent it knows.
+    Signal(u8),
     /// The reader of our output has gone; nobody is there to be told.
     Quiet,
 }
@@ -49,6 +56,12 @@ impl Failure {
         self
     }
 
+    /// With a cause that is no error of ours.
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
     /// With a line about what helps.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -63,6 +76,8 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self.exit {
             Exit::Quiet => 0,
+            Exit::Usage => 2,
+            Exit::Signal(number) => 128 + number,
             Exit::SignInNeeded if !program::is_az() => 4,
             Exit::NotFound if !program::is_az() => 3,
             Exit::Failure | Exit::SignInNeeded | Exit::NotFound => 1,
@@ -83,7 +98,19 @@ impl Failure {
         }
     }
 
+    /// A command line that cannot be meant.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(message).exit(Exit::Usage)
+    }
+
+    /// Message and causes in one line, for a warning about something that is passed over.
+    pub(crate) fn one_line(&self) -> String {
+        let parts = std::iter::once(&self.message).chain(&self.causes);
+        parts.map(|part| printable(part).replace(['\n', '\r'], " ")).collect::<Vec<_>>().join(": ")
+    }
+
     /// The lines a person sees, without colour.
+    #[cfg(test)]
     pub(crate) fn text(&self) -> String {
         self.render(Style::PLAIN)
     }
@@ -104,7 +131,7 @@ impl Failure {
 
 /// Tells about a failure on stderr.
 pub(crate) fn failure(failure: &Failure, colours: bool) {
-    if failure.exit == Exit::Quiet {
+    if matches!(failure.exit, Exit::Quiet | Exit::Signal(_)) {
         return;
     }
     let style = if colours && io::stderr().is_terminal() { Style::COLOURED } else { Style::PLAIN };
@@ -113,10 +140,46 @@ pub(crate) fn failure(failure: &Failure, colours: bool) {
 
 /// Tells a person something on stderr that no script needs: only on a terminal.
 pub(crate) fn notice(text: &str) {
-    if io::stderr().is_terminal() {
+    if WARNINGS.load(Ordering::Relaxed) && io::stderr().is_terminal() {
         say(&format!("{}\n", printable(text)));
     }
 }
+
+/// Asks a person, who answers on the same line.
+pub(crate) fn ask(question: &str) {
+    say(&format!("{} ", printable(question)));
+}
+
+/// Tells about a command line that could not be read; help and version are no mistakes and go to stdout.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let colours = |terminal: bool| terminal && PROCESS.text("NO_COLOR").is_none();
+    let text = |colours: bool| match colours {
+        true => error.render().ansi().to_string(),
+        false => error.render().to_string(),
+    };
+    if error.use_stderr() {
+        say(&text(colours(io::stderr().is_terminal())));
+        return ExitCode::from(2);
+    }
+    match crate::output::text(&text(colours(io::stdout().is_terminal()))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(failure.exit_code()),
+    }
+}
+
+/// Warns on stderr: what was asked for is done, but not all of it.
+pub(crate) fn warning(text: &str) {
+    if WARNINGS.load(Ordering::Relaxed) {
+        say(&format!("warning: {}\n", printable(text)));
+    }
+}
+
+/// Keeps warnings and notices from being printed (`--only-show-errors`).
+pub(crate) fn silence_warnings() {
+    WARNINGS.store(false, Ordering::Relaxed);
+}
+
+static WARNINGS: AtomicBool = AtomicBool::new(true);
 
 /// Tells on stderr what must be read to go on, such as a device code.
 pub(crate) fn instruct(text: &str) {
@@ -152,14 +215,9 @@ impl From<GrantError> for Failure {
     }
 }
 
-/// The command that signs an account in again, for hints.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SignInCommand<'a>(pub(crate) &'a str);
-
 impl Failure {
     /// A broker's error; `sign_in` is the command that signs the account in again.
-    pub(crate) fn of_broker(error: BrokerError, sign_in: SignInCommand<'_>) -> Self {
-        let SignInCommand(sign_in) = sign_in;
+    pub(crate) fn of_broker(error: BrokerError, sign_in: &str) -> Self {
         let again = || format!("'{sign_in}' signs in again");
         match error {
             BrokerError::Cache(error) => error.into(),
@@ -202,7 +260,7 @@ impl Failure {
 
     fn interrupted(mut self, note: Option<&Note>) -> Self {
         if let Some(note) = note {
-            let at = crate::time::shown(i64::try_from(note.at.as_secs()).unwrap_or(0));
+            let at = Expiry::from_posix(i64::try_from(note.at.as_secs()).unwrap_or(0)).local();
             self.causes.push(format!("a refresh was interrupted at {at} by {note}"));
         }
         self
@@ -250,7 +308,7 @@ mod tests {
             source: Some("connection refused".into()),
         };
         let error = BrokerError::Grant { account: "ada@contoso.com".to_owned(), source };
-        let failure = Failure::of_broker(error, SignInCommand("token login")).hint("wait");
+        let failure = Failure::of_broker(error, "token login").hint("wait");
         insta::assert_snapshot!(failure.text(), @r"
         error: could not get a token for ada@contoso.com
         cause: could not connect to https://login.example
@@ -268,7 +326,7 @@ mod tests {
             ..OAuthError::default()
         };
         let error = BrokerError::Refused { account: "ada".to_owned(), refusal, interrupted: None };
-        let failure = Failure::of_broker(error, SignInCommand("token login --tenant t"));
+        let failure = Failure::of_broker(error, "token login --tenant t");
         insta::assert_snapshot!(failure.text(), @r"
         error: the issuer refused a token for ada
         cause: AADSTS70043: The refresh token has expired 

@@ -1,18 +1,6 @@
-//! Times as people read them.
+//! How long something is still to come, as people read it.
 
-use chrono::{Local, TimeZone};
-
-/// A moment in local time, with the offset that tells the two runs of a repeated hour apart.
-pub(crate) fn shown(posix: i64) -> String {
-    at(posix, "%Y-%m-%d %H:%M:%S %:z")
-}
-
-/// The same as RFC 3339 writes it.
-pub(crate) fn rfc3339(posix: i64) -> String {
-    at(posix, "%Y-%m-%dT%H:%M:%S%:z")
-}
-
-/// How long until a moment: `59m 12s`, `4h 03m`, `3d 02h`; `-` when it has passed.
+/// `59m 12s`, `4h 03m`, `3d 02h`; `-` when it has passed.
 pub(crate) fn countdown(seconds: i64) -> String {
     match seconds {
         ..=0 => "-".to_owned(),
@@ -20,13 +8,6 @@ pub(crate) fn countdown(seconds: i64) -> String {
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         3600..86400 => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
         _ => format!("{}d {:02}h", seconds / 86400, seconds / 3600 % 24),
-    }
-}
-
-fn at(posix: i64, format: &str) -> String {
-    match Local.timestamp_opt(posix, 0).single() {
-        Some(time) => time.format(format).to_string(),
-        None => posix.to_string(),
     }
 }
 

@@ -1,0 +1,168 @@
+//! From the config to what the commands work with: cache, keys and broker, each opened when it is first needed.
+
+use std::cell::OnceCell;
+use std::io;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use token_core::authority::Cloud;
+use token_core::grant::http::HttpTransport;
+use token_core::{Account, AccountKind, Broker, BrokerError, Clock, KeyRing, Profile, Rescue, SystemClock, Transport};
+
+use crate::az;
+use crate::backend::Backend;
+use crate::choice::{Choice, ChoiceFile, Selected};
+use crate::config::{Config, PROCESS};
+use crate::key_ring;
+use crate::program;
+use crate::report::Failure;
+use crate::select::Selection;
+use crate::signals;
+
+/// One run of the program.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) cloud: Cloud,
+    pub(crate) choice: ChoiceFile,
+    backend: OnceCell<Backend>,
+    broker: OnceCell<Broker>,
+    runtime: OnceCell<Runtime>,
+}
+
+impl App {
+    /// Opens nothing yet.
+    pub(crate) fn new(config: Config) -> Result<Self, Failure> {
+        let cloud = az::cloud::active(&config)?;
+        let choice = ChoiceFile::of(&config.paths.choice, &config.cache.value.to_string());
+        Ok(Self {
+            config,
+            cloud,
+            choice,
+            backend: OnceCell::new(),
+            broker: OnceCell::new(),
+            runtime: OnceCell::new(),
+        })
+    }
+
+    /// The broker; `None` where nobody has signed in yet, so that there is not even a key.
+    pub(crate) fn broker(&self) -> Result<Option<&Broker>, Failure> {
+        if let Some(broker) = self.broker.get() {
+            return Ok(Some(broker));
+        }
+        let load = key_ring::load(&self.config.key.value, &PROCESS, self.backend()?);
+        match self.poll(load)? {
+            Some(keys) => self.open(keys).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The broker for a sign-in, which makes the key where there is none yet.
+    pub(crate) fn broker_to_sign_in(&self) -> Result<&Broker, Failure> {
+        if let Some(broker) = self.broker.get() {
+            return Ok(broker);
+        }
+        let load = key_ring::load_or_create(&self.config.key.value, &PROCESS, self.backend()?);
+        let keys = self.poll(load)?;
+        self.open(keys)
+    }
+
+    /// The cache's own side, for what is not the broker's business.
+    pub(crate) fn backend(&self) -> Result<&Backend, Failure> {
+        if let Some(backend) = self.backend.get() {
+            return Ok(backend);
+        }
+        let backend = Backend::open(&self.config.cache.value)?;
+        Ok(self.backend.get_or_init(|| backend))
+    }
+
+    /// The profile; an empty one where nobody has signed in yet.
+    pub(crate) fn profile(&self) -> Result<Profile, Failure> {
+        match self.broker()? {
+            Some(broker) => self.poll(broker.profile()).map_err(|error| self.failure(error, None)),
+            None => Ok(Profile::default()),
+        }
+    }
+
+    /// What selections are made from.
+    pub(crate) fn selection<'a>(&'a self, profile: &'a Profile, choice: &'a Choice) -> Selection<'a> {
+        let environment = self.config.subscription.as_deref();
+        Selection { profile, choice, cloud: &self.cloud.name, environment }
+    }
+
+    /// Runs what only reads a cache of this host, on this thread and without a runtime.
+    pub(crate) fn poll<T>(&self, work: impl Future<Output = T>) -> T {
+        pollster::block_on(work)
+    }
+
+    /// Runs what may take a while. A signal ends it, but not before a refresh that is under way is settled.
+    pub(crate) fn run<T>(&self, broker: &Broker, work: impl Future<Output = T>) -> Result<T, Failure> {
+        self.runtime()?.block_on(signals::guarded(broker, work))
+    }
+
+    /// How requests reach issuers.
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(HttpTransport::new())
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    /// The id of this user's state directory, which sign-ins made here carry.
+    pub(crate) fn state_id(&self) -> Result<String, Failure> {
+        Rescue::new(&self.config.paths.state, false).host().map_err(|error| {
+            Failure::new(format!("could not write to {}", self.config.paths.state.display())).caused_by(&error)
+        })
+    }
+
+    /// A broker's error, with the command that helps the account it concerns.
+    pub(crate) fn failure(&self, error: BrokerError, account: Option<&Selected>) -> Failure {
+        let command = account.map_or_else(|| format!("{} login", program::name()), |account| self.sign_in_command(account));
+        Failure::of_broker(error, &command)
+    }
+
+    /// Closes what is open, without waiting for threads that nobody waits for any more.
+    pub(crate) fn close(self) {
+        if let Some(runtime) = self.runtime.into_inner() {
+            runtime.shutdown_background();
+        }
+    }
+
+    fn open(&self, keys: KeyRing) -> Result<&Broker, Failure> {
+        let backend = self.backend()?;
+        let broker = Broker::new(backend.cache(), keys, self.transport())
+            .with_rescue(backend.rescue(&self.config.paths.state));
+        Ok(self.broker.get_or_init(|| broker))
+    }
+
+    fn runtime(&self) -> Result<&Runtime, Failure> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
+            |error: io::Error| Failure::new("could not start the asynchronous runtime").caused_by(&error),
+        )?;
+        Ok(self.runtime.get_or_init(|| runtime))
+    }
+
+    /// The command that signs an account in again.
+    fn sign_in_command(&self, account: &Selected) -> String {
+        let (program, name) = (program::name(), &account.account);
+        let issuer = if self.config.issuers.contains_key(name) { name } else { &account.authority };
+        let tenant = account.tenant.as_deref().unwrap_or("TENANT");
+        match account.kind {
+            AccountKind::ServicePrincipal => {
+                format!("{program} login --service-principal --username {name} --password … --tenant {tenant}")
+            }
+            AccountKind::Subject => format!("{program} login --issuer {issuer}"),
+            AccountKind::Client => format!("{program} login --issuer {issuer} --client-secret …"),
+            _ => format!("{program} login"),
+        }
+    }
+}
+
+/// Whether this user's state directory made the sign-in of an account.
+pub(crate) fn made_here(account: &Account, state_id: &str) -> bool {
+    account.signed_in_from == state_id
+}

@@ -1,0 +1,14 @@
+//! What is Azure's: its clouds, the subscriptions its accounts see, and how Azure CLI shows them.
+
+pub(crate) mod arm;
+pub(crate) mod cloud;
+pub(crate) mod subscriptions;
+pub(crate) mod view;
+
+/// Azure CLI's own client, which every tenant knows.
+pub(crate) const CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+
+/// What our callers can do with a token, as Azure CLI says it: handle a claims challenge.
+pub(crate) fn capabilities(handles_claims: bool) -> Vec<String> {
+    if handles_claims { vec!["cp1".to_owned()] } else { Vec::new() }
+}

@@ -1,0 +1,55 @@
+//! The commands, one file each.
+
+mod account_clear;
+mod account_list;
+mod account_set;
+mod account_show;
+mod cache_list;
+mod cache_purge;
+mod completion;
+mod config_show;
+mod get;
+mod get_access_token;
+mod login;
+mod logout;
+mod version;
+
+use crate::app::App;
+use crate::args::{Account, Cache, Command, Config as ConfigCommand};
+use crate::config::Config;
+use crate::output;
+use crate::report::Failure;
+
+/// Runs a command that works whatever the config says; `None` for any other.
+pub(crate) fn run_without_config(command: &Command) -> Option<Result<(), Failure>> {
+    match command {
+        Command::Version(typed) => Some(version::run(typed)),
+        Command::Completion(typed) => Some(completion::run(typed)),
+        _ => None,
+    }
+}
+
+/// Runs a command.
+pub(crate) fn run(command: Command, config: Config) -> Result<(), Failure> {
+    if let Command::Config(ConfigCommand::Path) = command {
+        return output::text(&format!("{}\n", config.file.display()));
+    }
+    let app = App::new(config)?;
+    let outcome = match command {
+        Command::Login(typed) => login::run(&app, &typed),
+        Command::Logout(typed) => logout::run(&app, &typed),
+        Command::Account(Account::GetAccessToken(typed)) => get_access_token::run(&app, &typed),
+        Command::Account(Account::Show(typed)) => account_show::run(&app, &typed),
+        Command::Account(Account::List(typed)) => account_list::run(&app, &typed),
+        Command::Account(Account::Set(typed)) => account_set::run(&app, &typed),
+        Command::Account(Account::Clear(typed)) => account_clear::run(&app, &typed),
+        Command::Get(typed) => get::run(&app, &typed),
+        Command::Cache(Cache::List(typed)) => cache_list::run(&app, &typed),
+        Command::Cache(Cache::Purge(typed)) => cache_purge::run(&app, &typed),
+        Command::Config(ConfigCommand::Show(typed)) => config_show::run(&app, &typed),
+        // These were run before there was a config.
+        Command::Config(ConfigCommand::Path) | Command::Version(_) | Command::Completion(_) => Ok(()),
+    };
+    app.close();
+    outcome
+}

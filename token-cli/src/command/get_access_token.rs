@@ -1,0 +1,230 @@
+//! `account get-access-token`
+
+use serde_json::{Map, Value, json};
+use token_core::authority::scope_of;
+use token_core::{AccessToken, TokenRequest};
+
+use crate::app::App;
+use crate::args::{Format, GetAccessToken, Request, ResourceType, given, given_all};
+use crate::az;
+use crate::choice::{Choice, Selected};
+use crate::output;
+use crate::program;
+use crate::report::{Exit, Failure};
+
+pub(super) fn run(app: &App, typed: &GetAccessToken) -> Result<(), Failure> {
+    answer(app, &typed.request, Target::Unnamed)?.print(typed.output.format)
+}
+
+/// What `get` was told behind its name.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target<'a> {
+    Unnamed,
+    /// A short name such as `graph`, or a resource.
+    Named(&'a str),
+}
+
+/// A token, with whose it is.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) token: AccessToken,
+    tenant: Option<String>,
+    subscription: Option<String>,
+}
+
+impl Answer {
+    pub(super) fn print(&self, format: Option<Format>) -> Result<(), Failure> {
+        match format {
+            Some(Format::Header) => {
+                output::text(&format!("Authorization: {} {}\n", self.token_type(), self.token.secret.expose()))
+            }
+            format => output::value(format, &self.value()),
+        }
+    }
+
+    fn value(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("tokenType".to_owned(), json!(self.token_type()));
+        fields.insert("accessToken".to_owned(), json!(self.token.secret.expose()));
+        fields.insert("expires_on".to_owned(), json!(self.token.expires_on.posix()));
+        fields.insert("expiresOn".to_owned(), json!(self.token.expires_on.local().azure_cli()));
+        if let Some(tenant) = &self.tenant {
+            fields.insert("tenant".to_owned(), json!(tenant));
+        }
+        if let Some(subscription) = &self.subscription {
+            fields.insert("subscription".to_owned(), json!(subscription));
+        }
+        Value::Object(fields)
+    }
+
+    /// Issuers spell it in any case (RFC 6749 §7.1); those who parse it do not.
+    fn token_type(&self) -> &str {
+        if self.token.token_type.eq_ignore_ascii_case("bearer") { "Bearer" } else { &self.token.token_type }
+    }
+}
+
+/// Gets the token that was asked for: from the cache without further ado where it is fresh.
+pub(super) fn answer(app: &App, typed: &Request, target: Target<'_>) -> Result<Answer, Failure> {
+    let (account, subscription) = (given(&typed.account), given(&typed.subscription));
+    if subscription.is_some() && given(&typed.tenant).is_some() {
+        return Err(Failure::new("Please specify only one of subscription and tenant, not both"));
+    }
+    let broker = app.broker()?.ok_or_else(Failure::nobody_signed_in)?;
+    let choice = app.choice.load()?;
+    let undecided = account.is_none() && subscription.is_none() && app.config.subscription.is_none();
+
+    // The local choice knows all that the request takes, so the profile need not be read. An error here comes again
+    // below, where there is more to say about it.
+    if undecided
+        && let Some(selected) = choice.active.as_ref()
+        && (!selected.kind.is_microsoft() || selected.authority == app.cloud.name)
+    {
+        let request = request(app, selected, typed, target)?;
+        if let Ok(Some(token)) = app.poll(broker.cached(&request)) {
+            return Ok(Answer::new(token, selected, typed));
+        }
+    }
+
+    let profile = app.profile()?;
+    let (account, seen) = app.selection(&profile, &choice).select(account, subscription)?;
+    let selected = Selected::new(account, seen);
+    let request = request(app, &selected, typed, target)?;
+    let cached = app.poll(broker.cached(&request)).map_err(|error| app.failure(error, Some(&selected)))?;
+    let token = match cached {
+        Some(token) => token,
+        None => app
+            .run(broker, broker.access_token(&request))?
+            .map_err(|error| sign_in_for(app, error, &selected, &request))?,
+    };
+    follow(app, &choice, &selected);
+    Ok(Answer::new(token, &selected, typed))
+}
+
+impl Answer {
+    fn new(token: AccessToken, selected: &Selected, typed: &Request) -> Self {
+        let (tenant, subscription) = match given(&typed.tenant) {
+            // As az does: the tenant as it was typed, and no subscription.
+            Some(tenant) => (Some(tenant.to_owned()), None),
+            None => (tenant_of(selected), selected.subscription_id().map(str::to_owned)),
+        };
+        let microsoft = selected.kind.is_microsoft();
+        Self { token, tenant: tenant.filter(|_| microsoft), subscription: subscription.filter(|_| microsoft) }
+    }
+}
+
+/// A new sign-in of the account that is active here: the local choice follows it, or every later hit would be missed.
+fn follow(app: &App, choice: &Choice, selected: &Selected) {
+    let stale = choice.active.as_ref().is_some_and(|active| {
+        active.account == selected.account
+            && active.authority == selected.authority
+            && active.subscription_id() == selected.subscription_id()
+            && active != selected
+    });
+    if stale && let Err(failure) = app.choice.update(|choice| choice.active = Some(selected.clone())) {
+        // The token is there; that it was not remembered where it came from costs the next call a little.
+        tracing::warn!("{}", failure.one_line());
+    }
+}
+
+fn request(app: &App, selected: &Selected, typed: &Request, target: Target<'_>) -> Result<TokenRequest, Failure> {
+    let request = TokenRequest {
+        account: selected.account.clone(),
+        authority: selected.authority.clone(),
+        sign_in: selected.sign_in.clone(),
+        tenant: None,
+        scopes: given_all(&typed.scope),
+        resource: None,
+        capabilities: Vec::new(),
+        claims: None,
+        min_validity: typed.min_validity.and_then(|time| time.0),
+        force_refresh: typed.force_refresh,
+    };
+    let resource = match target {
+        Target::Unnamed => given(&typed.resource),
+        Target::Named(_) if given(&typed.resource).is_some() => {
+            return Err(Failure::usage("the resource is given twice, behind 'get' and with --resource"));
+        }
+        Target::Named(name) => Some(name),
+    };
+    if !selected.kind.is_microsoft() {
+        for (option, is_given) in [("--tenant", given(&typed.tenant).is_some()), ("--resource-type", typed.resource_type.is_some())] {
+            if is_given {
+                return Err(Failure::usage(format!(
+                    "{option} is for Microsoft accounts, and {} is an account at {}",
+                    selected.account, selected.authority
+                )));
+            }
+        }
+        let resource = resource.map(|name| absolute(name, &selected.account)).transpose()?;
+        return Ok(TokenRequest { resource, ..request });
+    }
+    let scopes = match (&request.scopes[..], resource, typed.resource_type) {
+        ([_, ..], _, _) => request.scopes,
+        ([], Some(resource), _) if matches!(target, Target::Named(_)) => vec![scope_of(&named(app, resource)?)],
+        // Nothing is trimmed and nothing checked: what a resource is called is between caller and issuer.
+        ([], Some(resource), _) => vec![scope_of(resource)],
+        ([], None, Some(kind)) => vec![scope_of(&of_type(app, kind)?)],
+        ([], None, None) => vec![app.cloud.default_scope()],
+    };
+    let tenant = given(&typed.tenant).map(str::to_owned).or_else(|| tenant_of(selected));
+    let capabilities = az::capabilities(app.config.handles_claims);
+    Ok(TokenRequest { tenant, scopes, capabilities, ..request })
+}
+
+fn tenant_of(selected: &Selected) -> Option<String> {
+    let subscription = selected.subscription.as_ref().map(|subscription| subscription.tenant.clone());
+    subscription.or_else(|| selected.tenant.clone())
+}
+
+/// A resource by its short name, or as it is.
+fn named(app: &App, name: &str) -> Result<String, Failure> {
+    if let Some(resource) = app.cloud.resource_named(name) {
+        return Ok(resource.to_owned());
+    }
+    // Applications are resources too, and may be named by their id.
+    let is_id = name.len() == 36 && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    if name.contains(':') || is_id {
+        return Ok(name.to_owned());
+    }
+    let known = ["arm", "graph", "vault", "storage"].into_iter().filter(|name| app.cloud.resource_named(name).is_some());
+    Err(Failure::usage(format!("'{name}' is not a resource"))
+        .hint(format!("a resource is a URL, or in {} one of {}", app.cloud.name, known.collect::<Vec<_>>().join(", "))))
+}
+
+/// A resource indicator is an absolute URI (RFC 8707 §2).
+fn absolute(resource: &str, account: &str) -> Result<String, Failure> {
+    match url::Url::parse(resource) {
+        Ok(_) => Ok(resource.to_owned()),
+        Err(_) => Err(Failure::usage(format!("'{resource}' is not the URL of a resource"))
+            .hint(format!("{account} is not a Microsoft account, and short names are theirs; --scope asks for scopes"))),
+    }
+}
+
+fn of_type(app: &App, kind: ResourceType) -> Result<String, Failure> {
+    let name = match kind {
+        ResourceType::OssRdbms => "oss-rdbms",
+        ResourceType::Arm => "arm",
+        ResourceType::AadGraph => "aad-graph",
+        ResourceType::MsGraph => "ms-graph",
+        ResourceType::Batch => "batch",
+        ResourceType::Media => "media",
+        ResourceType::DataLake => "data-lake",
+    };
+    app.cloud.resource_named(name).map(str::to_owned).ok_or_else(|| {
+        Failure::new(format!("the cloud {} has no resource of the type {name}", app.cloud.name)).exit(Exit::NotFound)
+    })
+}
+
+/// A failure whose hint signs in to the tenant and for the scopes that were asked for, as Azure CLI's does.
+fn sign_in_for(app: &App, error: token_core::BrokerError, selected: &Selected, request: &TokenRequest) -> Failure {
+    let asks_a_person = selected.kind == token_core::AccountKind::User;
+    let elsewhere = request.tenant != selected.tenant || request.scopes != [app.cloud.default_scope()];
+    match (&error, &request.tenant) {
+        (token_core::BrokerError::Refused { .. }, Some(tenant)) if asks_a_person && elsewhere => {
+            let scopes: Vec<String> = request.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
+            let command = format!("{} login --tenant \"{tenant}\" --scope {}", program::name(), scopes.join(" "));
+            Failure::of_broker(error, &command)
+        }
+        _ => app.failure(error, Some(selected)),
+    }
+}

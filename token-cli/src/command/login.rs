@@ -1,0 +1,159 @@
+//! `login`
+
+mod issuer;
+mod microsoft;
+mod secret;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use token_core::grant::TokenAnswer;
+use token_core::grant::device_code::{self, DeviceRequest};
+use token_core::{
+    Account, Broker, Choice as SharedDefault, Credential, Grant, GrantError, Register, SignIn, State, Subscription,
+    TokenRequest,
+};
+
+use crate::app::App;
+use crate::args::{Login, given};
+use crate::az::view::{self, CloudKey};
+use crate::choice::Selected;
+use crate::output;
+use crate::program;
+use crate::report::{self, Failure};
+
+/// How long connecting to an issuer may take, and a whole answer.
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(20);
+
+pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
+    if given(&typed.issuer).is_some() {
+        issuer::run(app, typed)
+    } else {
+        microsoft::run(app, typed)
+    }
+}
+
+/// Lets a person enter a code in a browser somewhere.
+async fn device_code(app: &App, request: &DeviceRequest) -> Result<TokenAnswer, Failure> {
+    let (transport, clock) = (app.transport(), app.clock());
+    let authorization = device_code::start(&*transport, request, &*clock, CONNECT, ANSWER)
+        .await
+        .map_err(|error| refused(&error, "could not start the sign-in"))?;
+    report::instruct(&authorization.message);
+    if let Some(page) = &authorization.verification_uri_complete {
+        report::instruct(&format!("Or open {page}"));
+    }
+    device_code::poll(&*transport, request, &authorization, &*clock)
+        .await
+        .map_err(|error| refused(&error, "the sign-in was not completed"))
+}
+
+fn refused(error: &GrantError, message: &str) -> Failure {
+    Failure::new(message).caused_by(error)
+}
+
+/// What `login` knows once it has an answer.
+struct Signed {
+    account: Account,
+    credential: Credential,
+    request: TokenRequest,
+    answer: TokenAnswer,
+}
+
+impl Signed {
+    async fn keep(self, broker: &Broker) -> Result<Account, Failure> {
+        let Self { account, credential, request, answer } = self;
+        broker
+            .sign_in(SignIn { account: account.clone(), credential, request, answer })
+            .await
+            .map_err(|error| Failure::new("could not store the sign-in").caused_by(&error))?;
+        Ok(account)
+    }
+}
+
+/// A refresh token as the credential's first.
+fn register(app: &App, answer: &TokenAnswer) -> Result<State, Failure> {
+    let refresh_token = answer.refresh_token.clone().ok_or_else(|| {
+        Failure::new("the issuer gave no refresh token, so the sign-in would end with its first access token")
+            .hint("the issuer may want another client, or a scope such as offline_access")
+    })?;
+    Ok(State::Idle(Grant::RefreshToken(Register { refresh_token, parent: None, sent_at: app.clock().now() })))
+}
+
+/// Makes the account active here, and for everybody where nobody has chosen yet; then says what came of it.
+async fn conclude(
+    app: &App,
+    broker: &Broker,
+    typed: &Login,
+    account: &Account,
+    active: Option<&Subscription>,
+) -> Result<Conclusion, Failure> {
+    let default = SharedDefault {
+        subscription: active.map(|seen| seen.id.clone()),
+        account: account.name.clone(),
+        authority: account.authority.clone(),
+    };
+    let profile = broker
+        .update_profile(|profile| {
+            profile.default.get_or_insert_with(|| default.clone());
+        })
+        .await
+        .map_err(|error| app.failure(error, None))?;
+    let selected = Selected::new(account, active);
+    app.choice.update(|choice| choice.active = Some(selected.clone()))?;
+    let choice = app.choice.load()?;
+    let selection = app.selection(&profile, &choice);
+    let mut seen: Vec<Option<&Subscription>> = selection.subscriptions(account).map(Some).collect();
+    if seen.is_empty() {
+        seen.push(None);
+    }
+    let is_active = |seen: Option<&Subscription>| seen.map(|seen| &seen.id) == active.map(|active| &active.id);
+    let list = seen.iter().map(|seen| view::subscription(account, *seen, is_active(*seen), CloudKey::InList)).collect();
+    Ok(Conclusion {
+        lines: [
+            format!("Signed in as {} at {}.", account.name, account.authority),
+            active_line(&selected, active),
+            next_line(account),
+        ],
+        list,
+        format: typed.output.format,
+    })
+}
+
+/// The end of a sign-in, to be printed when nothing can fail any more.
+struct Conclusion {
+    lines: [String; 3],
+    list: Vec<Value>,
+    format: Option<crate::args::Format>,
+}
+
+impl Conclusion {
+    fn print(self) -> Result<(), Failure> {
+        match self.format {
+            None => output::text(&(self.lines.join("\n") + "\n")),
+            format => output::value(format, &json!(self.list)),
+        }
+    }
+}
+
+/// What is active, in a sentence.
+pub(super) fn active_line(selected: &Selected, seen: Option<&Subscription>) -> String {
+    match seen {
+        Some(seen) if seen.id != seen.tenant_id => {
+            let tenant = seen.tenant_display_name.as_deref().unwrap_or(&seen.tenant_id);
+            format!("Active subscription: {} ({}), tenant {tenant}.", seen.name, seen.id)
+        }
+        Some(seen) => format!("Active: tenant {}, without a subscription.", seen.tenant_id),
+        None => format!("Active account: {} (it has no subscriptions).", selected.account),
+    }
+}
+
+fn next_line(account: &Account) -> String {
+    let program = program::name();
+    if account.kind.is_microsoft() {
+        format!("Next: {program} account get-access-token, or {program} get graph")
+    } else {
+        format!("Next: {program} account get-access-token, or {program} get")
+    }
+}

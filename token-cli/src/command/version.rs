@@ -1,0 +1,16 @@
+//! `version`
+
+use serde_json::json;
+
+use crate::args::Version;
+use crate::output;
+use crate::report::Failure;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(super) fn run(typed: &Version) -> Result<(), Failure> {
+    match typed.output.format {
+        None => output::text(&format!("token {VERSION}\n")),
+        format => output::value(format, &json!({ "token": VERSION })),
+    }
+}
