@@ -4,10 +4,12 @@ use std::cell::OnceCell;
 use std::io;
 use std::sync::Arc;
 
-use tokio::runtime::Runtime;
 use token_core::authority::Cloud;
 use token_core::grant::http::HttpTransport;
-use token_core::{Account, AccountKind, Broker, BrokerError, Clock, KeyRing, Profile, Rescue, SystemClock, Transport};
+use token_core::{
+    Account, AccountKind, Broker, BrokerError, Clock, KeyRing, Profile, Rescue, SystemClock, Transport,
+};
+use tokio::runtime::Runtime;
 
 use crate::az;
 use crate::backend::Backend;
@@ -112,13 +114,15 @@ impl App {
     /// The id of this user's state directory, which sign-ins made here carry.
     pub(crate) fn state_id(&self) -> Result<String, Failure> {
         Rescue::new(&self.config.paths.state, false).host().map_err(|error| {
-            Failure::new(format!("could not write to {}", self.config.paths.state.display())).caused_by(&error)
+            Failure::new(format!("could not write to {}", self.config.paths.state.display()))
+                .caused_by(&error)
         })
     }
 
     /// A broker's error, with the command that helps the account it concerns.
     pub(crate) fn failure(&self, error: BrokerError, account: Option<&Selected>) -> Failure {
-        let command = account.map_or_else(|| format!("{} login", program::name()), |account| self.sign_in_command(account));
+        let command = account
+            .map_or_else(|| format!("{} login", program::name()), |account| self.sign_in_command(account));
         Failure::of_broker(error, &command)
     }
 
@@ -153,7 +157,9 @@ impl App {
         let tenant = account.tenant.as_deref().unwrap_or("TENANT");
         match account.kind {
             AccountKind::ServicePrincipal => {
-                format!("{program} login --service-principal --username {name} --password … --tenant {tenant}")
+                format!(
+                    "{program} login --service-principal --username {name} --password … --tenant {tenant}"
+                )
             }
             AccountKind::Subject => format!("{program} login --issuer {issuer}"),
             AccountKind::Client => format!("{program} login --issuer {issuer} --client-secret …"),

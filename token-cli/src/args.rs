@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// OAuth 2.0 access tokens in about a millisecond, from one sign-in kept alive for everybody
 ///
@@ -38,31 +38,28 @@ pub(crate) struct Verbosity {
     pub(crate) only_show_errors: bool,
 }
 
+// A branch of the tree is built when it is entered: building all of it would be felt on every hit.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Sign in
-    #[command(defer)]
     Login(Login),
     /// Sign out
-    #[command(defer)]
     Logout(Logout),
     /// Accounts, subscriptions and their tokens
-    #[command(subcommand, defer)]
+    #[command(subcommand)]
     Account(Account),
     /// Print an access token and nothing else, as for $(token get graph)
-    #[command(defer)]
     Get(Get),
     /// What is kept
-    #[command(subcommand, defer)]
+    #[command(subcommand)]
     Cache(Cache),
     /// What is configured
-    #[command(subcommand, defer)]
+    #[command(subcommand)]
     Config(Config),
     /// Print the version
-    #[command(defer)]
     Version(Version),
     /// Print a script that completes commands in a shell
-    #[command(defer)]
     Completion(Completion),
 }
 
@@ -75,7 +72,7 @@ pub(crate) struct Login {
     #[arg(long, short, value_name = "TENANT")]
     pub(crate) tenant: Option<String>,
     /// Scopes to consent to
-    #[arg(long, value_name = "SCOPE", num_args = 0..)]
+    #[arg(long, value_name = "SCOPE", num_args = 0.., action = ArgAction::Set)]
     pub(crate) scope: Vec<String>,
     /// Sign in as a service principal, with --username, --password and --tenant
     #[arg(long)]
@@ -125,21 +122,17 @@ pub(crate) struct Reach {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Account {
     /// Print an access token, as Azure CLI does
-    #[command(defer)]
     GetAccessToken(GetAccessToken),
     /// Show the active subscription, or the active account where it has none
-    #[command(defer)]
     Show(Show),
     /// List what the signed-in accounts see
-    #[command(defer)]
     List(List),
     /// Choose the active subscription
-    #[command(defer)]
     Set(Set),
     /// Sign out of every account
-    #[command(defer)]
     Clear(Clear),
 }
 
@@ -161,7 +154,7 @@ pub(crate) struct Request {
     #[arg(long, value_name = "TYPE", ignore_case = true)]
     pub(crate) resource_type: Option<ResourceType>,
     /// Scopes of the token
-    #[arg(long, value_name = "SCOPE", num_args = 0..)]
+    #[arg(long, value_name = "SCOPE", num_args = 0.., action = ArgAction::Set)]
     pub(crate) scope: Vec<String>,
     /// Tenant the token is from
     #[arg(long, short, value_name = "TENANT")]
@@ -249,19 +242,18 @@ pub(crate) struct Clear {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Cache {
     /// List the cached tokens: who, for what, until when
-    #[command(defer)]
     List(Listing),
     /// Remove expired access tokens and damaged entries, never a sign-in
-    #[command(defer)]
     Purge(Listing),
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Config {
     /// Show what is configured, and where
-    #[command(defer)]
     Show(Listing),
     /// Print the path of the config file
     Path,
@@ -408,9 +400,15 @@ mod tests {
 
     #[test]
     fn ambiguous_and_unknown_options_are_usage_errors() {
-        for line in
-            ["--res x", "--bogus", "extra", "--resource", "-o bogus", "--resource-type bogus", "--min-validity 5x"]
-        {
+        for line in [
+            "--res x",
+            "--bogus",
+            "extra",
+            "--resource",
+            "-o bogus",
+            "--resource-type bogus",
+            "--min-validity 5x",
+        ] {
             let error = parse(&format!("token account get-access-token {line}")).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
         }
@@ -418,10 +416,14 @@ mod tests {
 
     #[test]
     fn times_are_seconds_or_have_a_unit() {
-        for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1d", 86400)] {
+        for (text, seconds) in
+            [("0", 0), ("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1d", 86400)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["m", "10x", "10m5", "-1", "1.5h", " 5", "99999999999999999999", "9999d", "18446744073709551615h"] {
+        for text in
+            ["m", "10x", "10m5", "-1", "1.5h", " 5", "99999999999999999999", "9999d", "18446744073709551615h"]
+        {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -94,7 +94,9 @@ impl ChoiceFile {
         };
         let could_not = || Failure::new(format!("could not read the local choice in {}", self.0.display()));
         match std::fs::read(&self.0) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failure(could_not().caused_by(&error))),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|error| failure(could_not().caused_by(&error)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Choice::default()),
             Err(error) => Err(failure(could_not().caused_by(&error))),
         }
@@ -108,11 +110,13 @@ impl ChoiceFile {
         if before.is_ok_and(|before| before == choice) {
             return Ok(());
         }
-        serde_json::to_vec_pretty(&choice).map_err(io::Error::from).and_then(|bytes| private_file::replace(&self.0, &bytes)).map_err(
-            |error| {
-                Failure::new(format!("could not write the local choice in {}", self.0.display())).caused_by(&error)
-            },
-        )
+        serde_json::to_vec_pretty(&choice)
+            .map_err(io::Error::from)
+            .and_then(|bytes| private_file::replace(&self.0, &bytes))
+            .map_err(|error| {
+                Failure::new(format!("could not write the local choice in {}", self.0.display()))
+                    .caused_by(&error)
+            })
     }
 }
 

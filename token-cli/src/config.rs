@@ -30,8 +30,6 @@ pub(crate) struct Config {
     pub(crate) issuers: BTreeMap<String, IssuerTable>,
     /// `TOKEN_LOG`: a level.
     pub(crate) log: Option<String>,
-    /// Whether to use colours where there is a terminal.
-    pub(crate) colours: bool,
     /// Whether to say that we can handle claims challenges, as Azure CLI does.
     pub(crate) handles_claims: bool,
 }
@@ -152,7 +150,6 @@ impl Config {
             clouds: content.clouds,
             issuers: content.issuers,
             log: environment.text("TOKEN_LOG"),
-            colours: environment.text("NO_COLOR").is_none(),
             handles_claims: environment.text("AZURE_IDENTITY_DISABLE_CP1").is_none(),
             file,
             paths,
@@ -203,8 +200,9 @@ impl SecretSource {
                     // Whoever types a path means it from where they are.
                     None => PathBuf::from(path),
                 };
-                std::fs::read_to_string(&path)
-                    .map_err(|error| Failure::new(format!("could not read {}", path.display())).caused_by(&error))?
+                std::fs::read_to_string(&path).map_err(|error| {
+                    Failure::new(format!("could not read {}", path.display())).caused_by(&error)
+                })?
             }
         };
         let secret = Secret::new(secret.trim_end_matches(['\r', '\n']));
@@ -284,12 +282,15 @@ fn read(file: &Path, must_exist: bool) -> Result<File, Failure> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(File::default()),
         Err(error) => {
-            return Err(Failure::new(format!("could not read the config {}", file.display())).caused_by(&error));
+            return Err(
+                Failure::new(format!("could not read the config {}", file.display())).caused_by(&error)
+            );
         }
     };
     toml::from_str(&text).map_err(|error| {
         // The error's own text quotes the line, and what stands there may be a secret in the wrong place.
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line =
+            error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         Failure::new(format!("{}, line {line}: {}", file.display(), error.message()))
     })
 }
@@ -453,7 +454,23 @@ mod tests {
             "cache = ".to_owned(),
         ];
         let texts: Vec<String> = mistakes.iter().map(|toml| load(toml, &[]).unwrap_err()).collect();
-        insta::assert_snapshot!(texts.concat(), @r"");
+        insta::assert_snapshot!(texts.concat(), @r#"
+        error: config.toml, line 1: unknown field `cach`, expected one of `cache`, `key`, `cloud`, `clouds`, `issuers`
+        error: config.toml, line 2: invalid type: integer `5`, expected a string
+        error: "relative" is not an absolute path
+        hint: begin it with / or ~/
+        hint: it is `cache` in config.toml
+        error: this build has no redis cache
+        hint: it is `cache` in config.toml
+        error: the key has to be file:[PATH], env:NAME or none
+        hint: it is `key` in config.toml
+        error: config.toml, line 4: "http://login.example" is plain http: only https is allowed, except on loopback
+        error: config.toml, line 4: "nonsense" is not a URL: relative URL without a base
+        error: config.toml, line 1: missing field `authority_host`
+        error: config.toml, line 3: expected `env:NAME` or `file:PATH`: the config holds no secrets itself
+        error: config.toml, line 3: expected `env:NAME` or `file:PATH`: the config holds no secrets itself
+        error: config.toml, line 1: string values must be quoted, expected literal string
+        "#);
         assert!(!texts.concat().contains("hunter2") && !texts.concat().contains("12345"));
     }
 

@@ -23,9 +23,11 @@ pub(crate) async fn load(
 ) -> Result<Option<KeyRing>, Failure> {
     let text = match source {
         KeySource::None => return Ok(Some(KeyRing::plaintext())),
-        KeySource::Environment(name) => Secret::new(environment.text(name).ok_or_else(|| {
-            Failure::new(format!("the key's environment variable {name} is not set"))
-        })?),
+        KeySource::Environment(name) => Secret::new(
+            environment
+                .text(name)
+                .ok_or_else(|| Failure::new(format!("the key's environment variable {name} is not set")))?,
+        ),
         KeySource::File { path, default } => match read(path, *default)? {
             Some(text) => text,
             None => return missing(&*backend.cache(), path).await,
@@ -62,8 +64,9 @@ pub(crate) async fn load_or_create(
             return Ok(ring);
         }
     }
-    Err(Failure::new(format!("there is no key: {source} does not exist"))
-        .hint("a shared cache needs the key of everybody who shares it; TOKEN_KEY names it (file:PATH or env:NAME)"))
+    Err(Failure::new(format!("there is no key: {source} does not exist")).hint(
+        "a shared cache needs the key of everybody who shares it; TOKEN_KEY names it (file:PATH or env:NAME)",
+    ))
 }
 
 fn read(path: &Path, default: bool) -> Result<Option<Secret>, Failure> {
@@ -89,8 +92,12 @@ fn read(path: &Path, default: bool) -> Result<Option<Secret>, Failure> {
 async fn missing(cache: &dyn TokenCache, path: &Path) -> Result<Option<KeyRing>, Failure> {
     let Some(sealed_under) = any_key_id(cache).await? else { return Ok(None) };
     let wanted = match sealed_under {
-        Some(id) => format!("the entries in {cache} are sealed under key {id}, and {} does not exist", path.display()),
-        None => format!("there are entries in {cache} already, and the key {} does not exist", path.display()),
+        Some(id) => {
+            format!("the entries in {cache} are sealed under key {id}, and {} does not exist", path.display())
+        }
+        None => {
+            format!("there are entries in {cache} already, and the key {} does not exist", path.display())
+        }
     };
     Err(Failure::new(wanted).hint(format!(
         "put the key there, or name it in TOKEN_KEY (file:PATH or env:NAME); without it the cache is of no use, and \

@@ -128,7 +128,10 @@ mod tests {
         }
         "#);
         assert_eq!(render(Format::Json, &json!([])).unwrap(), "[]\n");
-        assert_eq!(render(Format::Json, &json!({"a": [], "b": "é\u{1}"})).unwrap(), "{\n  \"a\": [],\n  \"b\": \"é\\u0001\"\n}\n");
+        assert_eq!(
+            render(Format::Json, &json!({"a": [], "b": "é\u{1}"})).unwrap(),
+            "{\n  \"a\": [],\n  \"b\": \"é\\u0001\"\n}\n"
+        );
     }
 
     #[test]
@@ -138,14 +141,22 @@ mod tests {
             "<JWT>\t2026-11-22 20:03:58.000000\t1795377838\taaaaaaaa-0000-0000-0000-000000000001\t\
              11111111-1111-1111-1111-111111111111\tBearer\n"
         );
-        let rows = json!([true, [], {"name": "user@contoso.com", "type": "user"}, null, [null, true, [1, 2], {}]]);
-        assert_eq!(render(Format::Tsv, &rows).unwrap(), "true\n\nuser@contoso.com\tuser\nNone\nNone\tTrue\t2\t\n");
+        let rows =
+            json!([true, [], {"name": "user@contoso.com", "type": "user"}, null, [null, true, [1, 2], {}]]);
+        assert_eq!(
+            render(Format::Tsv, &rows).unwrap(),
+            "true\n\nuser@contoso.com\tuser\nNone\nNone\tTrue\t2\t\n"
+        );
         assert_eq!(render(Format::Tsv, &json!([])).unwrap(), "");
     }
 
     #[test]
     fn a_table_is_azure_clis() {
-        insta::assert_snapshot!(render(Format::Table, &token()).unwrap(), @"");
+        insta::assert_snapshot!(render(Format::Table, &token()).unwrap(), @r"
+        AccessToken    ExpiresOn                   Expires_on    Subscription                          Tenant                                TokenType
+        -------------  --------------------------  ------------  ------------------------------------  ------------------------------------  -----------
+        <JWT>          2026-11-22 20:03:58.000000  1795377838    aaaaaaaa-0000-0000-0000-000000000001  11111111-1111-1111-1111-111111111111  Bearer
+        ");
         assert_eq!(render(Format::Table, &json!([])).unwrap(), "\n");
     }
 

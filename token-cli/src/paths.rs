@@ -40,9 +40,8 @@ impl Paths {
             return Ok(home(environment)?.join(rest));
         }
         match Path::new(path) {
-            path if path.is_absolute() => Ok(path.to_owned()),
-            _ => Err(Failure::new(format!("{path} is not an absolute path"))
-                .hint("begin it with / or ~/")),
+            absolute if absolute.is_absolute() => Ok(absolute.to_owned()),
+            _ => Err(Failure::new(format!("{path:?} is not an absolute path")).hint("begin it with / or ~/")),
         }
     }
 }

@@ -36,7 +36,7 @@ fn write_beside(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
 
 fn remove(path: &Path) {
     // A temporary file that stays behind harms nobody.
-    let _ = fs::remove_file(path);
+    drop(fs::remove_file(path));
 }
 
 #[cfg(test)]

@@ -86,7 +86,8 @@ impl Failure {
 
     /// Nobody is signed in, in the words every SDK looks for.
     pub(crate) fn nobody_signed_in() -> Self {
-        Self::new(format!("Please run '{} login' to setup account.", program::name())).exit(Exit::SignInNeeded)
+        Self::new(format!("Please run '{} login' to setup account.", program::name()))
+            .exit(Exit::SignInNeeded)
     }
 
     /// An error whose chain says it all.
@@ -189,7 +190,7 @@ pub(crate) fn instruct(text: &str) {
 fn say(text: &str) {
     let mut stderr = io::stderr().lock();
     // Where stderr is closed there is nobody to tell.
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()));
 }
 
 impl From<CacheError> for Failure {
@@ -239,9 +240,9 @@ impl Failure {
                     _ => failure,
                 }
             }
-            BrokerError::NotGranted { .. } => {
-                Self::of(&error).hint(format!("'{sign_in}' with --scope asks for it")).exit(Exit::SignInNeeded)
-            }
+            BrokerError::NotGranted { .. } => Self::of(&error)
+                .hint(format!("'{sign_in}' with --scope asks for it"))
+                .exit(Exit::SignInNeeded),
             BrokerError::LeftAlone { throttled, .. } => Self::of(&error).hint(if throttled {
                 "the issuer asked for it; the same command succeeds afterwards"
             } else {
@@ -292,7 +293,8 @@ struct Style {
 
 impl Style {
     const PLAIN: Self = Self { error: "", cause: "", hint: "", reset: "" };
-    const COLOURED: Self = Self { error: "\x1b[1;31m", cause: "\x1b[1m", hint: "\x1b[1;36m", reset: "\x1b[0m" };
+    const COLOURED: Self =
+        Self { error: "\x1b[1;31m", cause: "\x1b[1m", hint: "\x1b[1;36m", reset: "\x1b[0m" };
 }
 
 #[cfg(test)]
@@ -302,11 +304,8 @@ mod tests {
 
     #[test]
     fn a_failure_tells_its_causes_and_what_helps() {
-        let source = GrantError {
-            kind: GrantErrorKind::Unreachable,
-            endpoint: "https://login.example".to_owned(),
-            source: Some("connection refused".into()),
-        };
+        let source = GrantError::new(GrantErrorKind::Unreachable, "https://login.example")
+            .because("connection refused");
         let error = BrokerError::Grant { account: "ada@contoso.com".to_owned(), source };
         let failure = Failure::of_broker(error, "token login").hint("wait");
         insta::assert_snapshot!(failure.text(), @r"

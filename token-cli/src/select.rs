@@ -39,7 +39,11 @@ impl<'a> Selection<'a> {
     }
 
     /// Selects by the arguments, or by what comes behind them.
-    pub(crate) fn select(&self, account: Option<&str>, subscription: Option<&str>) -> Result<Found<'a>, Failure> {
+    pub(crate) fn select(
+        &self,
+        account: Option<&str>,
+        subscription: Option<&str>,
+    ) -> Result<Found<'a>, Failure> {
         if self.accounts().next().is_none() {
             return Err(Failure::nobody_signed_in());
         }
@@ -72,8 +76,12 @@ impl<'a> Selection<'a> {
         match (named.next(), named.next()) {
             (Some(account), None) => Ok(account),
             // An issuer's account may have the name of a Microsoft account; the issuer's URL tells them apart.
-            (Some(_), Some(_)) => Err(Failure::new(format!("several accounts have the name '{name}'"))
-                .hint(self.list("they are", self.accounts().map(|account| format!("{} at {}", account.name, account.authority))))),
+            (Some(_), Some(_)) => {
+                Err(Failure::new(format!("several accounts have the name '{name}'")).hint(self.list(
+                    "they are",
+                    self.accounts().map(|account| format!("{} at {}", account.name, account.authority)),
+                )))
+            }
             (None, _) => self.accounts().find(|account| account.authority == name).ok_or_else(|| {
                 Failure::new(format!("nobody is signed in as '{name}'"))
                     .hint(self.list("signed in are", self.accounts().map(|account| account.name.clone())))
@@ -88,16 +96,19 @@ impl<'a> Selection<'a> {
             Some(name) => vec![self.account(name)?],
             None => self.accounts().collect(),
         };
-        let seen = || accounts.iter().flat_map(|account| self.subscriptions(account).map(|seen| (*account, seen)));
+        let seen =
+            || accounts.iter().flat_map(|account| self.subscriptions(account).map(|seen| (*account, seen)));
         let by_id: Vec<_> = seen().filter(|(_, seen)| seen.id.eq_ignore_ascii_case(wanted)).collect();
         // One subscription may be seen by several accounts: the active one goes first, then the latest sign-in.
-        let active = |account: &Account| self.choice.active.as_ref().is_some_and(|active| active.is_account(account));
+        let active =
+            |account: &Account| self.choice.active.as_ref().is_some_and(|active| active.is_account(account));
         if let Some((account, subscription)) =
             by_id.into_iter().max_by_key(|(account, _)| (active(account), account.signed_in_at))
         {
             return Ok((account, Some(subscription)));
         }
-        let by_name: Vec<_> = seen().filter(|(_, seen)| seen.name.to_lowercase() == wanted.to_lowercase()).collect();
+        let by_name: Vec<_> =
+            seen().filter(|(_, seen)| seen.name.to_lowercase() == wanted.to_lowercase()).collect();
         if let Some((_, first)) = by_name.first() {
             if by_name.iter().any(|(_, other)| other.id != first.id) {
                 let ids = by_name.iter().map(|(account, seen)| format!("{} ({})", seen.id, account.name));
@@ -106,7 +117,8 @@ impl<'a> Selection<'a> {
                 ))
                 .hint(self.list("they are", ids)));
             }
-            let found = by_name.into_iter().max_by_key(|(account, _)| (active(account), account.signed_in_at));
+            let found =
+                by_name.into_iter().max_by_key(|(account, _)| (active(account), account.signed_in_at));
             if let Some((account, subscription)) = found {
                 return Ok((account, Some(subscription)));
             }
@@ -115,9 +127,11 @@ impl<'a> Selection<'a> {
             account.name.eq_ignore_ascii_case(wanted) && self.subscriptions(account).next().is_none()
         });
         named.map(|account| (*account, None)).ok_or_else(|| {
-            Failure::new(format!("Subscription '{wanted}' not found. Check the spelling and casing and try again."))
-                .hint(format!("'{} account list' lists what there is", program::name()))
-                .exit(Exit::NotFound)
+            Failure::new(format!(
+                "Subscription '{wanted}' not found. Check the spelling and casing and try again."
+            ))
+            .hint(format!("'{} account list' lists what there is", program::name()))
+            .exit(Exit::NotFound)
         })
     }
 
@@ -139,9 +153,12 @@ impl<'a> Selection<'a> {
     fn active(&self, active: &Selected) -> Result<Found<'a>, Failure> {
         let program = program::name();
         let Some(account) = self.accounts().find(|account| active.is_account(account)) else {
-            return Err(Failure::new(format!("{}, which was chosen here, is not signed in any more", active.account))
-                .hint(format!("'{program} login' signs in; '{program} account set' chooses another"))
-                .exit(Exit::SignInNeeded));
+            return Err(Failure::new(format!(
+                "{}, which was chosen here, is not signed in any more",
+                active.account
+            ))
+            .hint(format!("'{program} login' signs in; '{program} account set' chooses another"))
+            .exit(Exit::SignInNeeded));
         };
         match active.subscription_id() {
             None => Ok((account, self.subscription_of(account))),
@@ -151,7 +168,9 @@ impl<'a> Selection<'a> {
                     "{} does not see the subscription {id} any more, which was chosen here",
                     account.name
                 ))
-                .hint(format!("'{program} account list' lists what there is, '{program} account set' chooses"))
+                .hint(format!(
+                    "'{program} account list' lists what there is, '{program} account set' chooses"
+                ))
                 .exit(Exit::NotFound)),
             },
         }
@@ -164,7 +183,9 @@ impl<'a> Selection<'a> {
         })?;
         match &default.subscription {
             None => Some((account, self.subscription_of(account))),
-            Some(id) => self.subscriptions(account).find(|seen| seen.id == *id).map(|seen| (account, Some(seen))),
+            Some(id) => {
+                self.subscriptions(account).find(|seen| seen.id == *id).map(|seen| (account, Some(seen)))
+            }
         }
     }
 
@@ -175,7 +196,8 @@ impl<'a> Selection<'a> {
         let choices: Vec<Found<'a>> = accounts
             .iter()
             .flat_map(|account| {
-                let mut seen: Vec<Found<'a>> = self.subscriptions(account).map(|seen| (*account, Some(seen))).collect();
+                let mut seen: Vec<Found<'a>> =
+                    self.subscriptions(account).map(|seen| (*account, Some(seen))).collect();
                 if seen.is_empty() {
                     seen.push((account, None));
                 }
@@ -189,8 +211,10 @@ impl<'a> Selection<'a> {
             Some(seen) => format!("{} ({})", seen.name, seen.id),
             None => account.name.clone(),
         });
-        Err(Failure::new(format!("No subscription found. Run '{program} account set' to select a subscription."))
-            .hint(self.list("there are", names)))
+        Err(Failure::new(format!(
+            "No subscription found. Run '{program} account set' to select a subscription."
+        ))
+        .hint(self.list("there are", names)))
     }
 
     /// A hint with the first few of many.
@@ -319,7 +343,9 @@ mod tests {
         hint: they are: 1 (ada), 3 (bob)
         ");
         let missing = select(&profile, &none, None, None, Some("nosuch")).unwrap_err();
-        assert!(missing.starts_with("error: Subscription 'nosuch' not found. Check the spelling and casing and try again."));
+        assert!(missing.starts_with(
+            "error: Subscription 'nosuch' not found. Check the spelling and casing and try again."
+        ));
     }
 
     #[test]
@@ -343,16 +369,25 @@ mod tests {
         profile.default = shared("bob", "3");
         let chosen = active(&profile, 0, Some(0));
         profile.subscriptions.remove(0);
-        assert!(select(&profile, &chosen, None, None, None).unwrap_err().contains("does not see the subscription 1"));
+        assert!(
+            select(&profile, &chosen, None, None, None)
+                .unwrap_err()
+                .contains("does not see the subscription 1")
+        );
         profile.remove_account("ada", "AzureCloud");
-        assert!(select(&profile, &chosen, None, None, None).unwrap_err().contains("is not signed in any more"));
+        assert!(
+            select(&profile, &chosen, None, None, None).unwrap_err().contains("is not signed in any more")
+        );
     }
 
     #[test]
     fn the_only_account_needs_no_choice_and_several_are_listed() {
         let mut profile = profile();
         let none = Choice::default();
-        insta::assert_snapshot!(select(&profile, &none, None, None, None).unwrap_err(), @"");
+        insta::assert_snapshot!(select(&profile, &none, None, None, None).unwrap_err(), @r"
+        error: No subscription found. Run 'token account set' to select a subscription.
+        hint: there are: One (1), Two (2), Two (2), One (3), corp
+        ");
         profile.accounts.retain(|account| account.name == "corp");
         assert_eq!(select(&profile, &none, None, None, None).unwrap(), "corp -");
         let forgotten = Choice { active: None, forgotten: vec![profile.accounts[0].sign_in.clone()] };

@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal};
 use std::pin::pin;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use token_core::Broker;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::report::{self, Exit, Failure};
 
@@ -17,7 +17,9 @@ pub(crate) async fn guarded<T>(broker: &Broker, work: impl Future<Output = T>) -
         number = signals.next() => Err(Failure::new("interrupted").exit(Exit::Signal(number))),
     };
     if outcome.is_err() && broker.is_spending() && io::stderr().is_terminal() {
-        report::notice("Waiting for a refresh that is under way; Ctrl-C again ends at once and may lose the sign-in.");
+        report::notice(
+            "Waiting for a refresh that is under way; Ctrl-C again ends at once and may lose the sign-in.",
+        );
     }
     let mut settled = pin!(broker.settled());
     loop {

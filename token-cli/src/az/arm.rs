@@ -80,7 +80,8 @@ pub(crate) async fn list<T: DeserializeOwned>(
         let Some(next) = page.next_link.filter(|next| !next.is_empty()) else { return Ok(items) };
         let next = url.join(&next).ok().filter(|next| next.origin() == resource_manager.origin());
         // The token goes to Resource Manager and nowhere else, whatever an answer says.
-        url = next.ok_or_else(|| Failure::new(format!("the next page of /{path} is not at {resource_manager}")))?;
+        url = next
+            .ok_or_else(|| Failure::new(format!("the next page of /{path} is not at {resource_manager}")))?;
     }
     Ok(items)
 }

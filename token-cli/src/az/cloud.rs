@@ -11,12 +11,18 @@ pub(crate) fn active(config: &Config) -> Result<Cloud, Failure> {
     let table = config.clouds.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
     if let Some((name, table)) = table {
         let (host, manager) = (table.authority_host.clone(), table.resource_manager.clone());
-        let cloud = Cloud::custom(name, host, manager, &table.resource)
-            .map_err(|error| Failure::of(&error).hint(format!("it is in [clouds.{name}] in {}", config.file.display())))?;
+        let cloud = Cloud::custom(name, host, manager, &table.resource).map_err(|error| {
+            Failure::of(&error).hint(format!("it is in [clouds.{name}] in {}", config.file.display()))
+        })?;
         // What calls Resource Manager by the public cloud's name is a view of the public cloud.
         let public = Cloud::named(DEFAULT_CLOUD).filter(|public| public.resource == cloud.resource);
         return Ok(match public {
-            Some(public) => Cloud { name: cloud.name, authority_host: cloud.authority_host, resource_manager: cloud.resource_manager, ..public },
+            Some(public) => Cloud {
+                name: cloud.name,
+                authority_host: cloud.authority_host,
+                resource_manager: cloud.resource_manager,
+                ..public
+            },
             None => cloud,
         });
     }

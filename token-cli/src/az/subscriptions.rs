@@ -31,11 +31,17 @@ impl Discovery<'_> {
     pub(crate) async fn run(&self, only: Option<&str>) -> Found {
         let mut found = Found::default();
         let tenants = match only {
-            Some(tenant) => vec![Tenant { tenant_id: tenant.to_owned(), display_name: None, default_domain: None }],
+            Some(tenant) => {
+                vec![Tenant { tenant_id: tenant.to_owned(), display_name: None, default_domain: None }]
+            }
             None => match self.tenants().await {
                 Ok(tenants) => tenants,
                 Err(failure) => {
-                    found.warnings.push(format!("The tenants of {} could not be listed: {}", self.account.name, failure.one_line()));
+                    found.warnings.push(format!(
+                        "The tenants of {} could not be listed: {}",
+                        self.account.name,
+                        failure.one_line()
+                    ));
                     Vec::new()
                 }
             },
@@ -81,7 +87,9 @@ impl Discovery<'_> {
                 name: seen.display_name,
                 state: seen.state,
                 home_tenant_id: seen.tenant_id,
-                managed_by_tenants: Some(seen.managed_by_tenants.into_iter().map(|by| by.tenant_id).collect()),
+                managed_by_tenants: Some(
+                    seen.managed_by_tenants.into_iter().map(|by| by.tenant_id).collect(),
+                ),
                 ..self.tenant_level(tenant)
             })
             .collect())
@@ -138,7 +146,8 @@ impl Found {
 pub(crate) fn keep(profile: &mut Profile, account: &Account, only: Option<&str>, found: &[Subscription]) {
     profile.subscriptions.retain(|known| {
         !sees(account, known)
-            || (only.is_some_and(|tenant| known.tenant_id != tenant) && !found.iter().any(|new| new.id == known.id))
+            || (only.is_some_and(|tenant| known.tenant_id != tenant)
+                && !found.iter().any(|new| new.id == known.id))
     });
     profile.subscriptions.extend(found.iter().cloned());
 }

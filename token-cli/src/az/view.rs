@@ -11,7 +11,12 @@ pub(crate) enum CloudKey {
 }
 
 /// A subscription with the account that sees it; an account alone where it has none.
-pub(crate) fn subscription(account: &Account, subscription: Option<&Subscription>, is_default: bool, key: CloudKey) -> Value {
+pub(crate) fn subscription(
+    account: &Account,
+    subscription: Option<&Subscription>,
+    is_default: bool,
+    key: CloudKey,
+) -> Value {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| {
         fields.insert(name.to_owned(), value);
@@ -40,7 +45,8 @@ pub(crate) fn subscription(account: &Account, subscription: Option<&Subscription
                 }
             }
             if let Some(managed_by) = &seen.managed_by_tenants {
-                let tenants: Vec<Value> = managed_by.iter().map(|tenant| json!({ "tenantId": tenant })).collect();
+                let tenants: Vec<Value> =
+                    managed_by.iter().map(|tenant| json!({ "tenantId": tenant })).collect();
                 put("managedByTenants", json!(tenants));
             }
         }
@@ -98,7 +104,11 @@ mod tests {
             account: account.name.clone(),
             cloud: "AzureCloud".to_owned(),
         };
-        insta::assert_snapshot!(subscription(&account, Some(&seen), true, CloudKey::InShow).to_string(), @"");
-        insta::assert_snapshot!(subscription(&account, None, false, CloudKey::InList).to_string(), @"");
+        insta::assert_snapshot!(subscription(&account, Some(&seen), true, CloudKey::InShow).to_string(), @r#"
+        {"environmentName":"AzureCloud","homeTenantId":"1111","id":"aaaa","isDefault":true,"managedByTenants":[],"name":"Fake Subscription One","state":"Enabled","tenantDefaultDomain":"contoso.onmicrosoft.com","tenantDisplayName":"Contoso","tenantId":"1111","user":{"name":"user@contoso.com","type":"user"}}
+        "#);
+        insta::assert_snapshot!(subscription(&account, None, false, CloudKey::InList).to_string(), @r#"
+        {"cloudName":"AzureCloud","isDefault":false,"name":"user@contoso.com","state":"Enabled","tenantId":"1111","user":{"name":"user@contoso.com","type":"user"}}
+        "#);
     }
 }

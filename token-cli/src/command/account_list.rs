@@ -54,7 +54,9 @@ pub(super) fn run(app: &App, typed: &List) -> Result<(), Failure> {
         }
     }
     if skipped > 0 {
-        report::notice("A few accounts are skipped as they don't have 'Enabled' state. Use '--all' to display them.");
+        report::notice(
+            "A few accounts are skipped as they don't have 'Enabled' state. Use '--all' to display them.",
+        );
     }
     if list.is_empty() {
         report::notice(&format!("Please run \"{} login\" to access your accounts.", program::name()));
@@ -71,6 +73,10 @@ pub(super) fn is_active(selection: &Selection<'_>, account: &Account, seen: Opti
 
 /// The tenant's name where it is known.
 fn tenant(account: &Account, seen: Option<&Subscription>) -> String {
-    let named = seen.and_then(|seen| seen.tenant_display_name.clone().or_else(|| seen.tenant_default_domain.clone()));
-    named.or_else(|| seen.map(|seen| seen.tenant_id.clone())).or_else(|| account.tenant.clone()).unwrap_or_default()
+    let named =
+        seen.and_then(|seen| seen.tenant_display_name.clone().or_else(|| seen.tenant_default_domain.clone()));
+    named
+        .or_else(|| seen.map(|seen| seen.tenant_id.clone()))
+        .or_else(|| account.tenant.clone())
+        .unwrap_or_default()
 }

@@ -35,9 +35,11 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn print(&self, format: Option<Format>) -> Result<(), Failure> {
         match format {
-            Some(Format::Header) => {
-                output::text(&format!("Authorization: {} {}\n", self.token_type(), self.token.secret.expose()))
-            }
+            Some(Format::Header) => output::text(&format!(
+                "Authorization: {} {}\n",
+                self.token_type(),
+                self.token.secret.expose()
+            )),
             format => output::value(format, &self.value()),
         }
     }
@@ -126,7 +128,12 @@ fn follow(app: &App, choice: &Choice, selected: &Selected) {
     }
 }
 
-fn request(app: &App, selected: &Selected, typed: &Request, target: Target<'_>) -> Result<TokenRequest, Failure> {
+fn request(
+    app: &App,
+    selected: &Selected,
+    typed: &Request,
+    target: Target<'_>,
+) -> Result<TokenRequest, Failure> {
     let request = TokenRequest {
         account: selected.account.clone(),
         authority: selected.authority.clone(),
@@ -147,7 +154,9 @@ fn request(app: &App, selected: &Selected, typed: &Request, target: Target<'_>) 
         Target::Named(name) => Some(name),
     };
     if !selected.kind.is_microsoft() {
-        for (option, is_given) in [("--tenant", given(&typed.tenant).is_some()), ("--resource-type", typed.resource_type.is_some())] {
+        for (option, is_given) in
+            [("--tenant", given(&typed.tenant).is_some()), ("--resource-type", typed.resource_type.is_some())]
+        {
             if is_given {
                 return Err(Failure::usage(format!(
                     "{option} is for Microsoft accounts, and {} is an account at {}",
@@ -160,7 +169,9 @@ fn request(app: &App, selected: &Selected, typed: &Request, target: Target<'_>) 
     }
     let scopes = match (&request.scopes[..], resource, typed.resource_type) {
         ([_, ..], _, _) => request.scopes,
-        ([], Some(resource), _) if matches!(target, Target::Named(_)) => vec![scope_of(&named(app, resource)?)],
+        ([], Some(resource), _) if matches!(target, Target::Named(_)) => {
+            vec![scope_of(&named(app, resource)?)]
+        }
         // Nothing is trimmed and nothing checked: what a resource is called is between caller and issuer.
         ([], Some(resource), _) => vec![scope_of(resource)],
         ([], None, Some(kind)) => vec![scope_of(&of_type(app, kind)?)],
@@ -186,17 +197,23 @@ fn named(app: &App, name: &str) -> Result<String, Failure> {
     if name.contains(':') || is_id {
         return Ok(name.to_owned());
     }
-    let known = ["arm", "graph", "vault", "storage"].into_iter().filter(|name| app.cloud.resource_named(name).is_some());
-    Err(Failure::usage(format!("'{name}' is not a resource"))
-        .hint(format!("a resource is a URL, or in {} one of {}", app.cloud.name, known.collect::<Vec<_>>().join(", "))))
+    let known = ["arm", "graph", "vault", "storage"]
+        .into_iter()
+        .filter(|name| app.cloud.resource_named(name).is_some());
+    Err(Failure::usage(format!("'{name}' is not a resource")).hint(format!(
+        "a resource is a URL, or in {} one of {}",
+        app.cloud.name,
+        known.collect::<Vec<_>>().join(", ")
+    )))
 }
 
 /// A resource indicator is an absolute URI (RFC 8707 §2).
 fn absolute(resource: &str, account: &str) -> Result<String, Failure> {
     match url::Url::parse(resource) {
         Ok(_) => Ok(resource.to_owned()),
-        Err(_) => Err(Failure::usage(format!("'{resource}' is not the URL of a resource"))
-            .hint(format!("{account} is not a Microsoft account, and short names are theirs; --scope asks for scopes"))),
+        Err(_) => Err(Failure::usage(format!("'{resource}' is not the URL of a resource")).hint(format!(
+            "{account} is not a Microsoft account, and short names are theirs; --scope asks for scopes"
+        ))),
     }
 }
 
@@ -211,18 +228,25 @@ fn of_type(app: &App, kind: ResourceType) -> Result<String, Failure> {
         ResourceType::DataLake => "data-lake",
     };
     app.cloud.resource_named(name).map(str::to_owned).ok_or_else(|| {
-        Failure::new(format!("the cloud {} has no resource of the type {name}", app.cloud.name)).exit(Exit::NotFound)
+        Failure::new(format!("the cloud {} has no resource of the type {name}", app.cloud.name))
+            .exit(Exit::NotFound)
     })
 }
 
 /// A failure whose hint signs in to the tenant and for the scopes that were asked for, as Azure CLI's does.
-fn sign_in_for(app: &App, error: token_core::BrokerError, selected: &Selected, request: &TokenRequest) -> Failure {
+fn sign_in_for(
+    app: &App,
+    error: token_core::BrokerError,
+    selected: &Selected,
+    request: &TokenRequest,
+) -> Failure {
     let asks_a_person = selected.kind == token_core::AccountKind::User;
     let elsewhere = request.tenant != selected.tenant || request.scopes != [app.cloud.default_scope()];
     match (&error, &request.tenant) {
         (token_core::BrokerError::Refused { .. }, Some(tenant)) if asks_a_person && elsewhere => {
             let scopes: Vec<String> = request.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
-            let command = format!("{} login --tenant \"{tenant}\" --scope {}", program::name(), scopes.join(" "));
+            let command =
+                format!("{} login --tenant \"{tenant}\" --scope {}", program::name(), scopes.join(" "));
             Failure::of_broker(error, &command)
         }
         _ => app.failure(error, Some(selected)),

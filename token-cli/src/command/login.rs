@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use token_core::grant::TokenAnswer;
 use token_core::grant::device_code::{self, DeviceRequest};
 use token_core::{
-    Account, Broker, Choice as SharedDefault, Credential, Grant, GrantError, Register, SignIn, State, Subscription,
-    TokenRequest,
+    Account, Broker, Choice as SharedDefault, Credential, Grant, GrantError, Register, SignIn, State,
+    Subscription, TokenRequest,
 };
 
 use crate::app::App;
@@ -27,11 +27,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(20);
 
 pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
-    if given(&typed.issuer).is_some() {
-        issuer::run(app, typed)
-    } else {
-        microsoft::run(app, typed)
-    }
+    if given(&typed.issuer).is_some() { issuer::run(app, typed) } else { microsoft::run(app, typed) }
 }
 
 /// Lets a person enter a code in a browser somewhere.
@@ -108,8 +104,12 @@ async fn conclude(
     if seen.is_empty() {
         seen.push(None);
     }
-    let is_active = |seen: Option<&Subscription>| seen.map(|seen| &seen.id) == active.map(|active| &active.id);
-    let list = seen.iter().map(|seen| view::subscription(account, *seen, is_active(*seen), CloudKey::InList)).collect();
+    let is_active =
+        |seen: Option<&Subscription>| seen.map(|seen| &seen.id) == active.map(|active| &active.id);
+    let list = seen
+        .iter()
+        .map(|seen| view::subscription(account, *seen, is_active(*seen), CloudKey::InList))
+        .collect();
     Ok(Conclusion {
         lines: [
             format!("Signed in as {} at {}.", account.name, account.authority),

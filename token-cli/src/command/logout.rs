@@ -42,10 +42,20 @@ impl Confirmed {
                 .hint("--yes says that this is meant"));
         }
         let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
-        report::ask(&format!("End the sign-in of {} for everybody who shares the cache? [y/N] ", names.join(", ")));
+        report::ask(&format!(
+            "End the sign-in of {} for everybody who shares the cache? [y/N] ",
+            names.join(", ")
+        ));
         let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::new("could not read the answer").caused_by(&error))?;
-        Ok(if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") { Self::Yes } else { Self::No })
+        io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .map_err(|error| Failure::new("could not read the answer").caused_by(&error))?;
+        Ok(if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+            Self::Yes
+        } else {
+            Self::No
+        })
     }
 }
 

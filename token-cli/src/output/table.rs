@@ -48,7 +48,8 @@ impl Table {
         if self.rows.is_empty() {
             return String::new();
         }
-        let used = |index: &usize| self.rows.iter().any(|row| row.get(*index).is_some_and(|cell| !cell.is_empty()));
+        let used =
+            |index: &usize| self.rows.iter().any(|row| row.get(*index).is_some_and(|cell| !cell.is_empty()));
         let shown: Vec<usize> = (0..self.columns.len()).filter(used).collect();
         let titles: Vec<String> = shown.iter().map(|&index| self.columns[index].title.to_owned()).collect();
         let rows: Vec<Vec<String>> = self
@@ -156,7 +157,8 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table = Table::new(&[Column::whole(""), Column::cut("Name"), Column::whole("Id"), Column::cut("Note")]);
+        let mut table =
+            Table::new(&[Column::whole(""), Column::cut("Name"), Column::whole("Id"), Column::cut("Note")]);
         table.row(["*", "A rather long name", "aaaaaaaa-0001", ""].map(str::to_owned));
         table.row(["", "Short\n", "aaaaaaaa-0002", ""].map(str::to_owned));
         table
@@ -164,12 +166,27 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_empty_ones_left_out() {
-        insta::assert_snapshot!(table().render(None), @"");
+        insta::assert_snapshot!(table().render(None), @r"
+           Name                Id
+        -  ------------------  -------------
+        *  A rather long name  aaaaaaaa-0001
+           Short               aaaaaaaa-0002
+        ");
     }
 
     #[test]
     fn a_narrow_terminal_cuts_names_and_never_ids() {
-        insta::assert_snapshot!(table().render(Some(30)), @"");
-        insta::assert_snapshot!(table().render(Some(10)), @"");
+        insta::assert_snapshot!(table().render(Some(30)), @r"
+           Name          Id
+        -  ------------  -------------
+        *  A rather lo…  aaaaaaaa-0001
+           Short         aaaaaaaa-0002
+        ");
+        insta::assert_snapshot!(table().render(Some(10)), @r"
+           Name      Id
+        -  --------  -------------
+        *  A rathe…  aaaaaaaa-0001
+           Short     aaaaaaaa-0002
+        ");
     }
 }

@@ -117,11 +117,11 @@ fn double_quoted(text: &str) -> String {
 fn means_something_else(text: &str) -> bool {
     const WORDS: [&str; 8] = ["yes", "no", "true", "false", "on", "off", "null", "~"];
     // PyYAML knows these words in lower case, capitalized and in upper case.
-    let spelt = |word: &&str| {
+    let spelt = |word: &str| {
         let capitalized = word.get(..1).map(|first| first.to_uppercase() + &word[1..]);
-        text == **word || text == word.to_uppercase() || Some(text) == capitalized.as_deref()
+        text == word || text == word.to_uppercase() || Some(text) == capitalized.as_deref()
     };
-    WORDS.iter().any(|word| spelt(&word)) || matches!(text, "=" | "<<") || is_number(text) || is_date(text)
+    WORDS.into_iter().any(spelt) || matches!(text, "=" | "<<") || is_number(text) || is_date(text)
 }
 
 fn is_number(text: &str) -> bool {
@@ -129,7 +129,9 @@ fn is_number(text: &str) -> bool {
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
         return true;
     }
-    let digits = |text: &str, valid: fn(&char) -> bool| !text.is_empty() && text.chars().all(|c| c == '_' || valid(&c));
+    let digits = |text: &str, valid: fn(&char) -> bool| {
+        !text.is_empty() && text.chars().all(|c| c == '_' || valid(&c))
+    };
     if let Some(rest) = unsigned.strip_prefix("0b") {
         return digits(rest, |c| matches!(c, '0' | '1'));
     }
@@ -153,9 +155,7 @@ fn is_number(text: &str) -> bool {
         let rest: Vec<&str> = parts.collect();
         let (last, middle) = rest.split_last().unwrap_or((&"", &[]));
         let last = last.split_once('.').map_or(*last, |(whole, _)| whole);
-        let sixty = |part: &str| {
-            part.len() <= 2 && part.parse::<u8>().is_ok_and(|number| number < 60)
-        };
+        let sixty = |part: &str| part.len() <= 2 && part.parse::<u8>().is_ok_and(|number| number < 60);
         return decimal(first) && !first.is_empty() && middle.iter().all(|part| sixty(part)) && sixty(last);
     }
     // PyYAML wants a dot in a float, and a sign in its exponent.
@@ -164,10 +164,14 @@ fn is_number(text: &str) -> bool {
         None => (unsigned, None),
     };
     let exponent_is_one = exponent.is_none_or(|exponent| {
-        exponent.strip_prefix(['+', '-']).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
+        exponent
+            .strip_prefix(['+', '-'])
+            .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
     });
     mantissa.split_once('.').is_some_and(|(whole, fraction)| {
-        decimal(whole) && decimal(fraction) && (!whole.is_empty() || fraction.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
+        decimal(whole)
+            && decimal(fraction)
+            && (!whole.is_empty() || fraction.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
     }) && exponent_is_one
 }
 
@@ -181,14 +185,18 @@ fn is_date(text: &str) -> bool {
         None => (text, None),
     };
     let mut parts = date.splitn(3, '-');
-    let (Some(year), Some(month), Some(day)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let (Some(year), Some(month), Some(day)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
     let Some(time) = time else { return digits(year, 4, 4) && digits(month, 2, 2) && digits(day, 2, 2) };
     if !(digits(year, 4, 4) && digits(month, 1, 2) && digits(day, 1, 2)) {
         return false;
     }
     let clock = time.find(['Z', '+', '-']).map_or(time, |index| time[..index].trim_end());
     let mut parts = clock.splitn(3, ':');
-    let (Some(hour), Some(minute), Some(second)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let (Some(hour), Some(minute), Some(second)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
     let (second, fraction) = second.split_once('.').unwrap_or((second, ""));
     digits(hour, 1, 2) && digits(minute, 2, 2) && digits(second, 2, 2) && digits(fraction, 0, usize::MAX)
 }
@@ -198,7 +206,9 @@ fn is_unsafe_plain(text: &str) -> bool {
     let Some(first) = text.chars().next() else { return true };
     let second_is_space = text.chars().nth(1).is_none_or(char::is_whitespace);
     let leading = match first {
-        '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => true,
+        '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
+            true
+        }
         '?' | ':' | '-' => second_is_space,
         _ => false,
     };
@@ -257,13 +267,43 @@ mod tests {
     #[test]
     fn texts_that_mean_something_else_are_quoted() {
         for text in [
-            "", "yes", "Yes", "NO", "on", "null", "~", "1", "-1", "0x1f", "017", "1_000", "1.5", "1.", ".5", "1e3x",
-            "1:30", "2026-11-22", "=", "- a", "a: b", "a #b", "a:", " a", "a ", "'a", "@a", "{a", "*a", "#a",
+            "",
+            "yes",
+            "Yes",
+            "NO",
+            "on",
+            "null",
+            "~",
+            "1",
+            "-1",
+            "0x1f",
+            "017",
+            "1_000",
+            "1.5",
+            "1.",
+            ".5",
+            "1e3x",
+            "1:30",
+            "2026-11-22",
+            "=",
+            "- a",
+            "a: b",
+            "a #b",
+            "a:",
+            " a",
+            "a ",
+            "'a",
+            "@a",
+            "{a",
+            "*a",
+            "#a",
         ] {
             let quoted = string(text).starts_with('\'');
             assert_eq!(quoted, text != "1e3x", "{text}");
         }
-        for text in ["yEs", "08", "-a", "a:b", "a#b", "Sub One", "a-b", "1-2", "https://x/", "1.2.3", "1e5", "it's"] {
+        for text in
+            ["yEs", "08", "-a", "a:b", "a#b", "Sub One", "a-b", "1-2", "https://x/", "1.2.3", "1e5", "it's"]
+        {
             assert_eq!(string(text), text);
         }
         assert_eq!(string("a\tb\n"), "\"a\\tb\\n\"");

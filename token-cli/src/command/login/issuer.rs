@@ -3,7 +3,8 @@
 use token_core::authority::Discovery;
 use token_core::grant::device_code::DeviceRequest;
 use token_core::{
-    Account, AccountKind, Client, ClientAuthentication, Credential, Grant, Secret, SignInId, State, TokenRequest,
+    Account, AccountKind, Client, ClientAuthentication, Credential, Grant, Secret, SignInId, State,
+    TokenRequest,
 };
 
 use super::microsoft::client_credentials;
@@ -17,10 +18,9 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
     let wanted = Wanted::of(app, typed)?;
     let broker = app.broker_to_sign_in()?;
     let conclusion = app.run(broker, async {
-        let discovery = broker
-            .discover(&wanted.issuer)
-            .await
-            .map_err(|error| Failure::of(&error).hint("an issuer is named exactly as it names itself, slash or no slash"))?;
+        let discovery = broker.discover(&wanted.issuer).await.map_err(|error| {
+            Failure::of(&error).hint("an issuer is named exactly as it names itself, slash or no slash")
+        })?;
         let signed = if wanted.as_client {
             client(app, &wanted, &discovery).await?
         } else {
@@ -53,7 +53,9 @@ impl Wanted {
             ("--password", given(&typed.password).is_some()),
         ];
         if let Some((option, _)) = misplaced.into_iter().find(|(_, is_given)| *is_given) {
-            return Err(Failure::usage(format!("{option} is Microsoft's, and --issuer names another issuer")));
+            return Err(Failure::usage(format!(
+                "{option} is Microsoft's, and --issuer names another issuer"
+            )));
         }
         let named = given(&typed.issuer).unwrap_or_default();
         let (name, table): (Option<&String>, Option<&IssuerTable>) = app
@@ -70,20 +72,22 @@ impl Wanted {
             }
             None => {
                 let known: Vec<&str> = app.config.issuers.keys().map(String::as_str).collect();
-                return Err(Failure::usage(format!("'{named}' is neither a URL nor an issuer in the config")).hint(
-                    match known[..] {
-                        [] => format!("[issuers.{named}] in {} names one", app.config.file.display()),
-                        _ => format!("issuers in the config are: {}", known.join(", ")),
-                    },
-                ));
+                return Err(Failure::usage(format!(
+                    "'{named}' is neither a URL nor an issuer in the config"
+                ))
+                .hint(match known[..] {
+                    [] => format!("[issuers.{named}] in {} names one", app.config.file.display()),
+                    _ => format!("issuers in the config are: {}", known.join(", ")),
+                }));
             }
         };
         let client_id = given(&typed.client_id)
             .map(str::to_owned)
             .or_else(|| table.and_then(|table| table.client_id.clone()))
             .ok_or_else(|| {
-                Failure::usage("the client id is missing")
-                    .hint("--client-id, or client_id of the issuer in the config, names the client to sign in with")
+                Failure::usage("the client id is missing").hint(
+                    "--client-id, or client_id of the issuer in the config, names the client to sign in with",
+                )
             })?;
         let client_secret = match given(&typed.client_secret) {
             Some(text) => Some(secret::read("--client-secret", text)?),
@@ -91,7 +95,9 @@ impl Wanted {
                 .and_then(|table| table.client_secret.as_ref())
                 .map(|source| source.read(&PROCESS))
                 .transpose()
-                .map_err(|failure| failure.hint(format!("client_secret in {} names it", app.config.file.display())))?,
+                .map_err(|failure| {
+                    failure.hint(format!("client_secret in {} names it", app.config.file.display()))
+                })?,
         };
         let scopes = match given_all(&typed.scope) {
             none if none.is_empty() => table.map(|table| table.scopes.clone()).unwrap_or_default(),
@@ -104,7 +110,8 @@ impl Wanted {
     /// The client, proving itself as the issuer wants it; in the header where it does not say (RFC 8414 §2).
     fn client(&self, discovery: &Discovery) -> Client {
         let methods = discovery.token_endpoint_auth_methods_supported.as_ref();
-        let offers = |method: &str| methods.is_some_and(|methods| methods.iter().any(|offered| offered == method));
+        let offers =
+            |method: &str| methods.is_some_and(|methods| methods.iter().any(|offered| offered == method));
         let in_body = offers("client_secret_post") && !offers("client_secret_basic");
         let authentication = match &self.client_secret {
             None => ClientAuthentication::None,
@@ -114,7 +121,13 @@ impl Wanted {
         Client { id: self.client_id.clone(), authentication }
     }
 
-    fn account(&self, app: &App, name: String, kind: AccountKind, scopes: &[String]) -> Result<Account, Failure> {
+    fn account(
+        &self,
+        app: &App,
+        name: String,
+        kind: AccountKind,
+        scopes: &[String],
+    ) -> Result<Account, Failure> {
         Ok(Account {
             name,
             kind,
@@ -136,7 +149,11 @@ async fn person(app: &App, wanted: &Wanted, discovery: &Discovery) -> Result<Sig
     })?;
     let answer = device_code(app, &request).await?;
     let claims = answer.id_claims().unwrap_or_default();
-    let name = wanted.name.clone().or_else(|| claims.name().map(str::to_owned)).unwrap_or_else(|| wanted.issuer.clone());
+    let name = wanted
+        .name
+        .clone()
+        .or_else(|| claims.name().map(str::to_owned))
+        .unwrap_or_else(|| wanted.issuer.clone());
     let granted = answer.access_token.scopes.clone();
     let account = wanted.account(app, name, AccountKind::Subject, &granted)?;
     let credential = Credential {

@@ -52,13 +52,17 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
             report::warning(warning);
         }
         broker
-            .update_profile(|profile| subscriptions::keep(profile, &account, only.as_deref(), &found.subscriptions))
+            .update_profile(|profile| {
+                subscriptions::keep(profile, &account, only.as_deref(), &found.subscriptions)
+            })
             .await
             .map_err(|error| app.failure(error, None))?;
         let before = app.choice.load().ok().and_then(|choice| choice.active);
         let before = before.filter(|active| active.is_account(&account));
-        let active =
-            subscriptions::pick(&found.subscriptions, before.as_ref().and_then(|active| active.subscription_id()));
+        let active = subscriptions::pick(
+            &found.subscriptions,
+            before.as_ref().and_then(|active| active.subscription_id()),
+        );
         conclude(app, broker, typed, &account, active).await
     })??;
     conclusion.print()
@@ -76,8 +80,9 @@ impl Way {
             [("--client-id", given(&typed.client_id)), ("--client-secret", given(&typed.client_secret))]
         {
             if is_given.is_some() {
-                return Err(Failure::usage(format!("{option} goes with --issuer"))
-                    .hint(format!("a service principal signs in with '{program} login --service-principal'")));
+                return Err(Failure::usage(format!("{option} goes with --issuer")).hint(format!(
+                    "a service principal signs in with '{program} login --service-principal'"
+                )));
             }
         }
         let (id, password) = (given(&typed.username), given(&typed.password));
@@ -89,12 +94,15 @@ impl Way {
             return Ok(Self::Person);
         }
         if typed.use_device_code {
-            return Err(Failure::usage("--use-device-code is for a person, and --service-principal is not one"));
+            return Err(Failure::usage(
+                "--use-device-code is for a person, and --service-principal is not one",
+            ));
         }
         match (id, password, given(&typed.tenant)) {
-            (Some(id), Some(password), Some(_)) => {
-                Ok(Self::ServicePrincipal { id: id.to_owned(), password: secret::read("--password", password)? })
-            }
+            (Some(id), Some(password), Some(_)) => Ok(Self::ServicePrincipal {
+                id: id.to_owned(),
+                password: secret::read("--password", password)?,
+            }),
             _ => Err(Failure::usage("a service principal signs in with --username, --password and --tenant")
                 .hint(format!(
                     "{program} login --service-principal --username ID --password env:NAME --tenant TENANT"
@@ -116,13 +124,20 @@ async fn person(app: &App, typed: &Login, tenant: Option<&str>) -> Result<Signed
     let capabilities = az::capabilities(app.config.handles_claims);
     let scopes = scopes(app, typed);
     let host = &app.cloud.authority_host;
-    let request =
-        DeviceRequest::microsoft(host, tenant.unwrap_or("organizations"), client.clone(), &scopes, &capabilities, None)
-            .map_err(|error| refused(&error, "could not start the sign-in"))?;
+    let request = DeviceRequest::microsoft(
+        host,
+        tenant.unwrap_or("organizations"),
+        client.clone(),
+        &scopes,
+        &capabilities,
+        None,
+    )
+    .map_err(|error| refused(&error, "could not start the sign-in"))?;
     let answer = device_code(app, &request).await?;
     let (claims, home) = (answer.id_claims().unwrap_or_default(), answer.home());
     let name = claims.name().map(str::to_owned).or_else(|| home.as_ref().map(|home| home.uid.clone()));
-    let tenant = claims.tid.clone().or_else(|| tenant.map(str::to_owned)).or_else(|| home.map(|home| home.utid));
+    let tenant =
+        claims.tid.clone().or_else(|| tenant.map(str::to_owned)).or_else(|| home.map(|home| home.utid));
     let (Some(name), Some(tenant)) = (name, tenant) else {
         return Err(Failure::new("the issuer did not say who signed in"));
     };
@@ -190,7 +205,8 @@ pub(super) async fn client_credentials(
 ) -> Result<grant::TokenAnswer, Failure> {
     let (transport, clock) = (app.transport(), app.clock());
     let failed = format!("could not sign in as {}", credential.account);
-    let form = grant::request(credential, request).map_err(|error| Failure::new(&failed).caused_by(&error))?;
+    let form =
+        grant::request(credential, request).map_err(|error| Failure::new(&failed).caused_by(&error))?;
     let asked = grant::asked(credential, request);
     grant::exchange(&*transport, form, &asked, None, &*clock, CONNECT, ANSWER)
         .await
