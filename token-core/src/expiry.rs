@@ -356,6 +356,36 @@ mod tests {
         }
     }
 
+    /// What the children below run.
+    #[test]
+    #[ignore = "run by the test beside it, in a zone of its own"]
+    fn one_local_time() {
+        let shown = Expiry::from_posix(1_793_511_000 + 3600).local();
+        assert_eq!(format!("{shown} {}", shown.fold()), std::env::var("TEST_SHOWN").unwrap());
+    }
+
+    /// The environment is read once a process and cannot be changed safely in a running one, so every zone is a child.
+    #[test]
+    fn the_zone_is_that_of_the_environment() {
+        for (zone, shown) in [
+            ("UTC", "2026-11-01 06:30:00 +00:00 false"),
+            ("America/New_York", "2026-11-01 01:30:00 -05:00 true"),
+            (":America/Chicago", "2026-11-01 01:30:00 -05:00 false"),
+            ("EST5EDT,M3.2.0,M11.1.0", "2026-11-01 01:30:00 -05:00 true"),
+            ("<+0545>-5:45", "2026-11-01 12:15:00 +05:45 false"),
+            ("Nowhere/Nothing", "2026-11-01 06:30:00 +00:00 false"),
+        ] {
+            let output = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "expiry::tests::one_local_time", "--ignored"])
+                .env("TZ", zone)
+                .env("TEST_SHOWN", shown)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains("1 passed"), "{zone}: {said}");
+        }
+    }
+
     fn zones() -> impl Strategy<Value = Tz> {
         prop_oneof![
             Just(Tz::America__New_York),
