@@ -359,6 +359,7 @@ mod tests {
     /// What the children below run.
     #[test]
     #[ignore = "run by the test beside it, in a zone of its own"]
+    #[allow(clippy::disallowed_methods, reason = "a child gets its orders by environment")]
     fn one_local_time() {
         let shown = Expiry::from_posix(1_793_511_000 + 3600).local();
         assert_eq!(format!("{shown} {}", shown.fold()), std::env::var("TEST_SHOWN").unwrap());

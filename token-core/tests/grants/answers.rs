@@ -64,6 +64,8 @@ async fn the_least_answer() {
     assert_eq!(answer.access_token.refresh_in, None);
     assert!(answer.refresh_token.is_none() && answer.id_claims().is_none() && answer.home().is_none());
     assert!(token(&format!(r#"{GOOD},"refresh_token":"","scope":"""#)).await.refresh_token.is_none());
+    let untyped = token(r#""access_token":"at""#).await.access_token;
+    assert_eq!(untyped.token_type, "Bearer", "a new refresh token may have come with it");
     assert_eq!(token(r#""access_token":"at","token_type":"bEARER""#).await.access_token.token_type, "bEARER");
 }
 
