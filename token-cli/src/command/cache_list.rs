@@ -1,7 +1,7 @@
 //! `cache list`
 
 use serde_json::{Map, Value, json};
-use token_core::{CachedToken, Freshness};
+use token_core::{CachedToken, Freshness, Profile};
 
 use crate::app::App;
 use crate::args::Listing;
@@ -14,6 +14,7 @@ pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
         Some(broker) => app.poll(broker.list()).map_err(|error| app.failure(error, None))?,
         None => Vec::new(),
     };
+    let profile = app.profile()?;
     let now = app.clock().posix();
     let mut table = Table::new(&[
         Column::cut("Account"),
@@ -28,7 +29,7 @@ pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
         table.row([
             token.account.clone(),
             purpose(token),
-            token.tenant.clone().unwrap_or_default(),
+            tenant(token, &profile),
             token.expires_on.local().to_string(),
             countdown(left),
             state(token.freshness).to_owned(),
@@ -66,6 +67,13 @@ fn purpose(token: &CachedToken) -> String {
         (None, [scope]) => scope.strip_suffix("/.default").unwrap_or(scope).to_owned(),
         (None, scopes) => scopes.join(" "),
     }
+}
+
+/// A tenant by its name where it is known.
+fn tenant(token: &CachedToken, profile: &Profile) -> String {
+    let Some(id) = &token.tenant else { return String::new() };
+    let known = profile.subscriptions.iter().filter(|seen| seen.tenant_id == *id);
+    known.filter_map(|seen| seen.tenant_display_name.clone()).next().unwrap_or_else(|| id.clone())
 }
 
 fn state(freshness: Freshness) -> &'static str {
