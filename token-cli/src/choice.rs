@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(file.load().unwrap().forgotten, [id]);
         assert_eq!(ChoiceFile::of(dir.path(), "file:/b").load().unwrap(), Choice::default());
 
-        std::fs::write(&file.0, "{").unwrap();
+        private_file::replace(&file.0, b"{").unwrap();
         assert!(file.load().is_err());
         file.update(|_| ()).unwrap();
         assert_eq!(file.load().unwrap(), Choice::default());

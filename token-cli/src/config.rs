@@ -176,6 +176,7 @@ impl Environment<'_> {
 }
 
 /// The variables of this process.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub(crate) const PROCESS: Environment<'static> = Environment(&|name| std::env::var_os(name));
 
 impl SecretSource {
@@ -382,11 +383,11 @@ mod tests {
     fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config.toml");
-        std::fs::write(&file, toml).unwrap();
+        crate::private_file::replace(&file, toml.as_bytes()).unwrap();
         let file = file.to_str().unwrap().to_owned();
         let lookup = |name: &str| match name {
             "TOKEN_CONFIG" => Some(file.clone().into()),
-            "HOME" => Some("/home/ada".into()),
+            "HOME" => Some("/people/ada".into()),
             _ => variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()),
         };
         Config::load(&Environment(&lookup)).map_err(|failure| failure.text().replace(&file, "config.toml"))
@@ -395,17 +396,17 @@ mod tests {
     #[test]
     fn what_is_not_configured_has_its_default() {
         let config = load("", &[]).unwrap();
-        assert_eq!(config.cache.value.to_string(), "file:/home/ada/.local/share/token/entries");
-        assert_eq!(config.key.value.to_string(), "file:/home/ada/.config/token/key");
+        assert_eq!(config.cache.value.to_string(), "file:/people/ada/.local/share/token/entries");
+        assert_eq!(config.key.value.to_string(), "file:/people/ada/.config/token/key");
         assert_eq!(config.cloud.value, "AzureCloud");
-        assert_eq!(config.paths.choice, Path::new("/home/ada/.local/state/token"));
+        assert_eq!(config.paths.choice, Path::new("/people/ada/.local/state/token"));
     }
 
     #[test]
     fn the_environment_comes_before_the_file_and_empty_is_not_given() {
         let variables = [("TOKEN_CACHE", "file:~/c"), ("TOKEN_KEY", "none"), ("TOKEN_CLOUD", "")];
         let config = load("cache = 'file:/a'\nkey = 'env:K'\ncloud = 'lab'", &variables).unwrap();
-        assert_eq!(config.cache.value, CacheLocation::File("/home/ada/c".into()));
+        assert_eq!(config.cache.value, CacheLocation::File("/people/ada/c".into()));
         assert_eq!(config.cache.origin, Origin::Environment("TOKEN_CACHE"));
         assert_eq!(config.key.value, KeySource::None);
         assert_eq!((config.cloud.value.as_str(), config.cloud.origin), ("lab", Origin::File));
@@ -415,11 +416,11 @@ mod tests {
     fn directories_follow_xdg_and_azure_config_dir() {
         let config = load("", &[("XDG_DATA_HOME", "/data"), ("XDG_STATE_HOME", "relative")]).unwrap();
         assert_eq!(config.paths.entries, Path::new("/data/token/entries"));
-        assert_eq!(config.paths.state, Path::new("/home/ada/.local/state/token"));
+        assert_eq!(config.paths.state, Path::new("/people/ada/.local/state/token"));
         let config = load("", &[("AZURE_CONFIG_DIR", "/job/az")]).unwrap();
         assert_eq!(config.paths.entries, Path::new("/job/az/token/entries"));
         assert_eq!(config.paths.choice, Path::new("/job/az/token"));
-        assert_eq!(config.key.value.to_string(), "file:/home/ada/.config/token/key");
+        assert_eq!(config.key.value.to_string(), "file:/people/ada/.config/token/key");
     }
 
     #[test]
@@ -478,7 +479,7 @@ mod tests {
     fn a_config_that_was_asked_for_has_to_exist() {
         let lookup = |name: &str| match name {
             "TOKEN_CONFIG" => Some("/nonexistent/config.toml".into()),
-            "HOME" => Some("/home/ada".into()),
+            "HOME" => Some("/people/ada".into()),
             _ => None,
         };
         let failure = Config::load(&Environment(&lookup)).unwrap_err();

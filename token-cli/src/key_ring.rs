@@ -172,7 +172,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let backend = Backend::open(&CacheLocation::File(dir.path().join("entries"))).unwrap();
         let path = dir.path().join("key");
-        std::fs::write(&path, KeyRing::generate_line().expose()).unwrap();
+        private_file::replace(&path, KeyRing::generate_line().expose().as_bytes()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(pollster::block_on(load(&source(path.clone()), &NO_ENVIRONMENT, &backend)).is_err());
         let named = KeySource::File { path, default: false };

@@ -136,8 +136,7 @@ async fn person(app: &App, typed: &Login, tenant: Option<&str>) -> Result<Signed
     let answer = device_code(app, &request).await?;
     let (claims, home) = (answer.id_claims().unwrap_or_default(), answer.home());
     let name = claims.name().map(str::to_owned).or_else(|| home.as_ref().map(|home| home.uid.clone()));
-    let tenant =
-        claims.tid.or_else(|| tenant.map(str::to_owned)).or_else(|| home.map(|home| home.utid));
+    let tenant = claims.tid.or_else(|| tenant.map(str::to_owned)).or_else(|| home.map(|home| home.utid));
     let (Some(name), Some(tenant)) = (name, tenant) else {
         return Err(Failure::new("the issuer did not say who signed in"));
     };
