@@ -39,7 +39,7 @@ struct Spending {
     closed: bool,
 }
 
-/// Held while a refresh token is being spent.
+/// Held while a refresh token is being spent, and as long as its lease is held.
 #[derive(Debug)]
 pub(crate) struct Critical(Arc<Flights>);
 

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::credential::{Credential, State};
 use crate::error::BrokerError;
 use crate::expiry::Freshness;
-use crate::flights::Landing;
+use crate::flights::{Critical, Landing};
 use crate::grant;
 use crate::key::{Key, SignInId, hex};
 use crate::request::TokenRequest;
@@ -39,7 +39,7 @@ pub(super) struct Flight {
 
 /// How step 3 ended.
 enum Leased {
-    Lease(Lease),
+    Lease(Lease, Critical),
     Brought(AccessToken),
 }
 
@@ -70,14 +70,15 @@ pub(super) struct StoreClock {
 impl Flight {
     pub(super) async fn fly(mut self) -> Landing {
         loop {
-            let lease = match self.lease().await? {
-                Leased::Lease(lease) => lease,
+            let (lease, critical) = match self.lease().await? {
+                Leased::Lease(lease, critical) => (lease, critical),
                 Leased::Brought(token) => return Ok(token),
             };
             let kernel = matches!(lease.hold, Hold::Kernel(_));
             let clock = StoreClock { granted_at: lease.granted_at, uptime: self.inner.clock.uptime() };
             let turn = self.turn(clock, kernel).await;
             self.inner.release(lease).await;
+            drop(critical);
             match turn? {
                 Turn::Landed(token) => return Ok(token),
                 Turn::Again => {}
@@ -108,10 +109,13 @@ impl Flight {
     async fn lease(&self) -> Result<Leased, BrokerError> {
         let key = self.request.sign_in.credential();
         loop {
+            // A process that ends with a lease in its hand leaves the others waiting for the lease's end.
+            let critical = self.inner.flights.begin_spending()?;
             let held = match self.inner.store.cache.try_lease(&key, &self.owner, LEASE).await? {
-                TryLease::Granted(lease) => return Ok(Leased::Lease(lease)),
+                TryLease::Granted(lease) => return Ok(Leased::Lease(lease, critical)),
                 TryLease::Held { retry_after } => retry_after,
             };
+            drop(critical);
             if self.due || self.deadline.is_over(&*self.inner.clock) {
                 return Err(self.busy());
             }
