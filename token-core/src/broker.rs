@@ -43,6 +43,9 @@ pub const LEASE: Duration = Duration::from_secs(15);
 /// How much longer another host's note is respected, so that a living process over there may bring its rescue
 /// home first.
 pub const OTHER_HOST: Duration = Duration::from_secs(3);
+/// How exactly a flight knows the store's clock: the longest that a lease may take to be granted. A note dated so
+/// much too early is still respected to the end of its exchange.
+const STORE_CLOCK: Duration = Duration::from_secs(2);
 /// How long a caller waits at most.
 pub const WAIT: Duration = Duration::from_secs(30);
 /// How long a caller waits whose token still lives and who named no least validity.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::spend::{Sent, Spendable};
-use super::{Inner, LEASE, LOOK, OTHER_HOST, REFUSED, SETTLE, TRY_AGAIN, WAIT, fingerprint};
+use super::{Inner, LEASE, LOOK, OTHER_HOST, REFUSED, SETTLE, STORE_CLOCK, TRY_AGAIN, WAIT, fingerprint};
 use crate::access::StoredAccess;
 use crate::account::Profile;
 use crate::cache::{Hold, Lease, Owner, TryLease, Version};
@@ -39,7 +39,7 @@ pub(super) struct Flight {
 
 /// How step 3 ended.
 enum Leased {
-    Lease(Lease, Critical),
+    Lease(Lease, StoreClock, Critical),
     Brought(AccessToken),
 }
 
@@ -70,12 +70,11 @@ pub(super) struct StoreClock {
 impl Flight {
     pub(super) async fn fly(mut self) -> Landing {
         loop {
-            let (lease, critical) = match self.lease().await? {
-                Leased::Lease(lease, critical) => (lease, critical),
+            let (lease, clock, critical) = match self.lease().await? {
+                Leased::Lease(lease, clock, critical) => (lease, clock, critical),
                 Leased::Brought(token) => return Ok(token),
             };
             let kernel = matches!(lease.hold, Hold::Kernel(_));
-            let clock = StoreClock { granted_at: lease.granted_at, uptime: self.inner.clock.uptime() };
             let turn = self.turn(clock, kernel).await;
             self.inner.release(lease).await;
             drop(critical);
@@ -111,8 +110,17 @@ impl Flight {
         loop {
             // A process that ends with a lease in its hand leaves the others waiting for the lease's end.
             let critical = self.inner.flights.begin_spending()?;
+            let asked = self.inner.clock.uptime();
             let held = match self.inner.store.cache.try_lease(&key, &self.owner, LEASE).await? {
-                TryLease::Granted(lease) => return Ok(Leased::Lease(lease, critical)),
+                TryLease::Granted(lease) => {
+                    let clock = StoreClock { granted_at: lease.granted_at, uptime: self.inner.clock.uptime() };
+                    if clock.uptime.saturating_sub(asked) <= STORE_CLOCK {
+                        return Ok(Leased::Lease(lease, clock, critical));
+                    }
+                    // Stopped meanwhile: we do not know what time it is there, and a note would be dated wrong.
+                    self.inner.release(lease).await;
+                    Duration::ZERO
+                }
                 TryLease::Held { retry_after } => retry_after,
             };
             drop(critical);
@@ -234,8 +242,8 @@ impl Flight {
             State::Spending(_, note) if !kernel && note.flight != hex(self.owner.as_bytes()) => {
                 let elsewhere = if note.host == inner.host().await { Duration::ZERO } else { OTHER_HOST };
                 let left = (note.at + SETTLE + elsewhere).saturating_sub(clock.now(&*inner.clock));
-                // A note from the future means that the store's clock was turned back.
-                if !left.is_zero() && left <= SETTLE + elsewhere {
+                // A note from further in the future means that the store's clock was turned back.
+                if !left.is_zero() && left <= SETTLE + elsewhere + STORE_CLOCK {
                     let until = Deadline::after(&*inner.clock, left);
                     return Ok(Judged::Turn(Turn::Noted(version, until)));
                 }

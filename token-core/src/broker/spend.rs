@@ -60,10 +60,13 @@ impl Flight {
     ) -> Result<Option<Noted>, BrokerError> {
         let inner = &self.inner;
         let before = spendable.credential.state.clone();
+        let host = inner.host().await;
+        // Before the stamp: who is stopped in between has less time than others leave it, and not more.
+        let terms = [BEGIN_SENDING, EXCHANGE, SETTLE].map(|term| Deadline::after(&*inner.clock, term));
         let note = Note {
             flight: hex(self.owner.as_bytes()),
             who: inner.who.clone(),
-            host: inner.host().await,
+            host,
             host_name: inner.host_name.clone(),
             at: clock.now(&*inner.clock),
             unsettled: match &before {
@@ -72,7 +75,6 @@ impl Flight {
                 _ => None,
             },
         };
-        let terms = [BEGIN_SENDING, EXCHANGE, SETTLE].map(|term| Deadline::after(&*inner.clock, term));
         let [begin_sending, exchange, settle] = terms;
         let mut rescue = None;
         if let Some(Grant::RefreshToken(register)) = before.grant() {
