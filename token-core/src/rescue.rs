@@ -112,16 +112,19 @@ impl Rescue {
                 continue;
             };
             let path = file.path();
-            let entry = read_entry(&path)?;
-            let old = file.metadata()?.modified()?.elapsed().is_ok_and(|age| age > KEPT);
+            // One that cannot be read, or was removed this moment, must not hide another that can.
+            let (Ok(entry), Ok(modified)) =
+                (read_entry(&path), file.metadata().and_then(|metadata| metadata.modified()))
+            else {
+                continue;
+            };
+            let old = modified.elapsed().is_ok_and(|age| age > KEPT);
             match entry {
                 Some(entry) if name.starts_with(&successor) => rescued.push(Rescued { path, entry }),
                 // With a kernel lock in our hand, an empty file here is a dead flight's.
                 entry if old || (self.beside_cache && entry.is_none()) => {
-                    fs::remove_file(path).or_else(|error| match error.kind() {
-                        io::ErrorKind::NotFound => Ok(()),
-                        _ => Err(error),
-                    })?;
+                    // One that stays is tried again by the next one who looks.
+                    drop(fs::remove_file(path));
                 }
                 _ => {}
             }

@@ -319,6 +319,7 @@ async fn a_note_that_is_a_blink_ahead_of_our_reading_of_the_stores_clock_is_resp
     // Given a note whose writer read the store's clock a little later than we did.
     let world = World::fleet().await;
     world.age(Freshness::Dead).await;
+    world.clock.advance(seconds(1));
     world.leave_note("another", seconds(0)).await;
     world.clock.turn_back(millis(50));
     // When somebody gets the lease
