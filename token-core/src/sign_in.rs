@@ -49,14 +49,20 @@ impl Broker {
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<(), BrokerError> {
         let inner = &self.inner;
         let SignIn { account, credential, request, answer } = sign_in;
-        let profile = self.profile().await?;
-        let before = profile.account(&account.name, &account.authority).map(|known| known.sign_in.clone());
+        // Fails before anything is stored where the profile is sealed under a key that we do not hold.
+        drop(inner.store.load::<Profile>(&Profile::key()).await?);
 
         let key = account.sign_in.credential();
         put(inner, &key, &credential, None).await?;
         let stored = StoredAccess { token: Some(answer.access_token), ..StoredAccess::new(&request) };
         put(inner, &request.key(), &stored, stored.discard_after()).await?;
-        self.update_profile(|profile| profile.put_account(account.clone())).await?;
+        // Whom it replaces is told by the profile that this one went into, or two sign-ins at once would miss each other.
+        let mut before = None;
+        self.change_profile(true, |profile| {
+            before = profile.account(&account.name, &account.authority).map(|known| known.sign_in.clone());
+            profile.put_account(account.clone());
+        })
+        .await?;
 
         if let Some(before) = before.filter(|before| *before != account.sign_in) {
             self.end(&before, State::Replaced).await?;
@@ -87,12 +93,28 @@ impl Broker {
     }
 
     /// Changes the profile. `change` is called again where somebody else has changed it meanwhile.
-    pub async fn update_profile(&self, mut change: impl FnMut(&mut Profile)) -> Result<Profile, BrokerError> {
+    ///
+    /// # Errors
+    ///
+    /// Any [`BrokerError`]; a damaged profile is one, and stays as it is until a sign-in.
+    pub async fn update_profile(&self, change: impl FnMut(&mut Profile)) -> Result<Profile, BrokerError> {
+        self.change_profile(false, change).await
+    }
+
+    async fn change_profile(
+        &self,
+        mends: bool,
+        mut change: impl FnMut(&mut Profile),
+    ) -> Result<Profile, BrokerError> {
         let store = &self.inner.store;
         let key = Profile::key();
         let mut slot: Slot<Profile> = store.load(&key).await?;
         loop {
-            let mut profile = slot.value().cloned().unwrap_or_default();
+            let mut profile = match slot {
+                Slot::Damaged(_, error) if !mends => return Err(error),
+                Slot::Filled(_, ref profile) => profile.clone(),
+                Slot::Empty | Slot::Damaged(..) => Profile::default(),
+            };
             change(&mut profile);
             if slot.value() == Some(&profile) {
                 return Ok(profile);
