@@ -159,17 +159,19 @@ impl Flight {
         change: impl Fn(&mut StoredAccess),
     ) {
         let demanding = self.request.force_refresh || self.request.claims.is_some();
+        let mut contested = false;
         loop {
             let mut stored = slot.value().cloned().unwrap_or_else(|| StoredAccess::new(&self.request));
             let before = expires_on(&stored);
             change(&mut stored);
-            // Of two tokens the one that lives longer stays; who forces, or answers claims, wants its own.
-            if !demanding && before > expires_on(&stored) {
+            // Of two new tokens the one that lives longer stays; who forces, or answers claims, wants its own. The one
+            // that we judged goes in any case: by a clock that ran ahead it may seem to live for ever.
+            if contested && !demanding && before > expires_on(&stored) {
                 return;
             }
             match self.inner.store.replace(&self.key, &slot, &stored, stored.discard_after()).await {
                 Ok(Written::Done) => return,
-                Ok(Written::Conflict(current)) => slot = current,
+                Ok(Written::Conflict(current)) => (slot, contested) = (current, true),
                 Err(error) => {
                     tracing::warn!(%error, "an access token was not stored");
                     return;
