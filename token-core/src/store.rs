@@ -93,6 +93,10 @@ impl Store {
         let lost = match self.cache.swap(key, expected, next).await {
             Ok(Swap::Done) => return Ok(Written::Done),
             Ok(Swap::Conflict(current)) => return self.open(key, current).map(Written::Conflict),
+            // The version we expect is not there to be read, and a swap that expects none sets aside what is.
+            Err(error) if expected.is_some() && error.kind() == CacheErrorKind::Corrupt => {
+                return Ok(Written::Conflict(Slot::Damaged(None, error.into())));
+            }
             Err(error) => error,
         };
         match self.cache.load(key).await {
