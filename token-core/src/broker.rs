@@ -165,11 +165,13 @@ impl Broker {
         let landing = if inner.store.keys.refreshes() {
             // Step 2: a token that is due serves while somebody else is at it. Step 3: else join or start the flight.
             let due = state == Freshness::Due && usable.is_some();
+            let seen = current.as_ref().map(fingerprint);
             let id = FlightId {
                 key,
                 claims: request.claims_fingerprint(),
                 force: request.force_refresh,
                 min_validity: request.min_validity,
+                seen,
                 due,
             };
             if due && inner.flights.is_under_way(&id) {
@@ -181,7 +183,7 @@ impl Broker {
                     key: request.key(),
                     request: request.clone(),
                     owner: Owner::random(),
-                    seen: current.map(|token| fingerprint(&token)),
+                    seen,
                     due,
                     deadline: Deadline::after(&*inner.clock, WAIT),
                     went_on: false,

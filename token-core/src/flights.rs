@@ -19,6 +19,8 @@ pub(crate) struct FlightId {
     pub(crate) claims: Option<Fingerprint>,
     pub(crate) force: bool,
     pub(crate) min_validity: Option<Duration>,
+    /// The token of step 1, which whoever forces does not want to be given.
+    pub(crate) seen: Option<Fingerprint>,
     /// Such a flight waits for nobody, so nobody else waits for it.
     pub(crate) due: bool,
 }
