@@ -162,10 +162,10 @@ impl Broker {
 
         let wait = if usable.is_some() { WAIT_WITH_TOKEN } else { WAIT };
         let deadline = Deadline::after(&*inner.clock, wait);
+        let seen = current.as_ref().map(fingerprint);
         let landing = if inner.store.keys.refreshes() {
             // Step 2: a token that is due serves while somebody else is at it. Step 3: else join or start the flight.
             let due = state == Freshness::Due && usable.is_some();
-            let seen = current.as_ref().map(fingerprint);
             let id = FlightId {
                 key,
                 claims: request.claims_fingerprint(),
@@ -197,7 +197,7 @@ impl Broker {
                 Err(_) => Err(BrokerError::Busy { waited: inner.clock.uptime() - started }),
             }
         } else {
-            inner.wait_for_refresher(request, deadline).await
+            inner.wait_for_refresher(request, seen, deadline).await
         };
         match (landing, usable) {
             (Err(error), Some(token)) => {
@@ -269,12 +269,39 @@ impl Inner {
             .clone()
     }
 
+    /// Whether a token that somebody else brought will do for whom has seen another one, or none.
+    fn takes(
+        &self,
+        request: &TokenRequest,
+        seen: Option<Fingerprint>,
+        due: bool,
+        token: &AccessToken,
+    ) -> bool {
+        let is_new = seen != Some(fingerprint(token));
+        let state = self.freshness(token, request);
+        if request.claims.is_some() {
+            return is_new && state != Freshness::Dead && token.claims == request.claims_fingerprint();
+        }
+        match state {
+            Freshness::Fresh => is_new || !request.force_refresh,
+            Freshness::Due => is_new || !(request.force_refresh || due),
+            // Who asks for more than the issuer gives, or forces, is content with whatever is new.
+            Freshness::Short => is_new && (request.force_refresh || request.min_validity.is_some()),
+            Freshness::Dead => false,
+        }
+    }
+
     /// A reader never leases: somebody else's refresh has to bring the token.
-    async fn wait_for_refresher(&self, request: &TokenRequest, deadline: Deadline) -> Landing {
+    async fn wait_for_refresher(
+        &self,
+        request: &TokenRequest,
+        seen: Option<Fingerprint>,
+        deadline: Deadline,
+    ) -> Landing {
         loop {
             let slot = self.load_access(&request.key()).await?;
             if let Some(token) = slot.value().and_then(|stored| stored.token.as_ref())
-                && matches!(self.freshness(token, request), Freshness::Fresh | Freshness::Due)
+                && self.takes(request, seen, false, token)
             {
                 return Ok(token.clone());
             }

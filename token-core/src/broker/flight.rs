@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::spend::{Sent, Spendable};
-use super::{Inner, LEASE, LOOK, OTHER_HOST, REFUSED, SETTLE, STORE_CLOCK, TRY_AGAIN, WAIT, fingerprint};
+use super::{Inner, LEASE, LOOK, OTHER_HOST, REFUSED, SETTLE, STORE_CLOCK, TRY_AGAIN, WAIT};
 use crate::access::StoredAccess;
 use crate::account::Profile;
 use crate::cache::{Hold, Lease, Owner, TryLease, Version};
 use crate::clock::Clock;
 use crate::credential::{Credential, State};
 use crate::error::BrokerError;
-use crate::expiry::Freshness;
 use crate::flights::{Critical, Landing};
 use crate::grant;
 use crate::key::{Key, SignInId, hex};
@@ -113,7 +112,8 @@ impl Flight {
             let asked = self.inner.clock.uptime();
             let held = match self.inner.store.cache.try_lease(&key, &self.owner, LEASE).await? {
                 TryLease::Granted(lease) => {
-                    let clock = StoreClock { granted_at: lease.granted_at, uptime: self.inner.clock.uptime() };
+                    let clock =
+                        StoreClock { granted_at: lease.granted_at, uptime: self.inner.clock.uptime() };
                     if clock.uptime.saturating_sub(asked) <= STORE_CLOCK {
                         return Ok(Leased::Lease(lease, clock, critical));
                     }
@@ -171,18 +171,7 @@ impl Flight {
 
     /// Whether a token that somebody else brought will do.
     fn takes(&self, token: &AccessToken) -> bool {
-        let is_new = self.seen != Some(fingerprint(token));
-        let state = self.inner.freshness(token, &self.request);
-        if self.request.claims.is_some() {
-            return is_new && state != Freshness::Dead && token.claims == self.request.claims_fingerprint();
-        }
-        match state {
-            Freshness::Fresh => is_new || !self.request.force_refresh,
-            Freshness::Due => is_new || !(self.request.force_refresh || self.due),
-            // Who asks for more than the issuer gives, or forces, is content with whatever is new.
-            Freshness::Short => is_new && (self.request.force_refresh || self.request.min_validity.is_some()),
-            Freshness::Dead => false,
-        }
+        self.inner.takes(&self.request, self.seen, self.due, token)
     }
 
     /// Steps 4 to 8, under the lease.
