@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset, Local, MappedLocalTime, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono::{DateTime, FixedOffset, Local, NaiveDateTime, Offset, SubsecRound, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
@@ -35,18 +35,14 @@ impl Expiry {
     /// skips.
     pub fn from_wall_clock<Z: TimeZone>(text: &str, fold: bool, zone: &Z) -> Option<Self> {
         let shown = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok()?;
-        let moment = match zone.from_local_datetime(&shown) {
-            MappedLocalTime::Single(moment) => moment,
-            MappedLocalTime::Ambiguous(one, other) => {
-                if (one.timestamp() < other.timestamp()) == fold {
-                    other
-                } else {
-                    one
-                }
-            }
-            MappedLocalTime::None => return None,
-        };
-        Some(Self(moment.timestamp()))
+        // Only offsets *from* UTC are asked for: chrono takes the second after a repeated hour for a repeated one.
+        let as_utc = shown.and_utc().timestamp();
+        let mut moments = [as_utc - DAY, as_utc + DAY].map(|near| as_utc - i64::from(offset(near, zone)));
+        moments.sort_unstable_by_key(|moment| if fold { -moment } else { *moment });
+        moments
+            .into_iter()
+            .find(|&moment| WallClock::at(moment, zone).shown == shown.trunc_subsecs(0))
+            .map(Self)
     }
 }
 
@@ -67,16 +63,13 @@ impl WallClock {
     /// What a wall clock in `zone` shows at `posix` seconds. Moments outside of the years 1 to 9999 are shown as the
     /// nearest one inside, as no calendar text has room for them.
     pub fn at<Z: TimeZone>(posix: i64, zone: &Z) -> Self {
-        let utc = DateTime::<Utc>::from_timestamp(posix.clamp(FIRST, LAST), 0).unwrap_or_default();
-        let moment = utc.with_timezone(zone);
-        let shown = moment.naive_local();
-        let fold = match zone.from_local_datetime(&shown) {
-            MappedLocalTime::Ambiguous(one, other) => {
-                utc.timestamp() == one.timestamp().max(other.timestamp())
-            }
-            MappedLocalTime::Single(_) | MappedLocalTime::None => false,
-        };
-        Self { shown, offset: moment.offset().fix(), fold }
+        let moment = utc(posix).with_timezone(zone);
+        let offset = moment.offset().fix();
+        // A clock that was put back within a day may have shown this before, at the offset of then.
+        let put_back = self::offset(posix.saturating_sub(DAY), zone) - offset.local_minus_utc();
+        let earlier = posix.saturating_sub(i64::from(put_back));
+        let fold = put_back > 0 && self::offset(earlier, zone) - offset.local_minus_utc() == put_back;
+        Self { shown: moment.naive_local(), offset, fold }
     }
 
     /// Azure CLI's `expiresOn`: `%Y-%m-%d %H:%M:%S.%f` in local time, without an offset and always with six digits
@@ -191,6 +184,17 @@ const AZURE_CLI: &str = "%Y-%m-%d %H:%M:%S%.6f";
 /// 0001-01-02 and 9999-12-30, in UTC: a day inside of what four digits of a year hold, whatever the zone.
 const FIRST: i64 = -62_135_510_400;
 const LAST: i64 = 253_402_214_399;
+
+const DAY: i64 = 24 * 60 * 60;
+
+fn utc(posix: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(posix.clamp(FIRST, LAST), 0).unwrap_or_default()
+}
+
+/// Seconds east of Greenwich, in a zone at a moment.
+fn offset<Z: TimeZone>(posix: i64, zone: &Z) -> i32 {
+    zone.offset_from_utc_datetime(&utc(posix).naive_utc()).fix().local_minus_utc()
+}
 
 fn whole_seconds(duration: Duration) -> i64 {
     let begun = u64::from(duration.subsec_nanos() > 0);
@@ -361,24 +365,31 @@ mod tests {
     #[ignore = "run by the test beside it, in a zone of its own"]
     #[allow(clippy::disallowed_methods, reason = "a child gets its orders by environment")]
     fn one_local_time() {
-        let shown = Expiry::from_posix(1_793_511_000 + 3600).local();
-        assert_eq!(format!("{shown} {}", shown.fold()), std::env::var("TEST_SHOWN").unwrap());
+        let wanted = std::env::var("TEST_SHOWN").unwrap();
+        let end = Expiry::from_posix(std::env::var("TEST_POSIX").unwrap().parse().unwrap());
+        let shown = end.local();
+        assert_eq!(format!("{shown} {}", shown.fold()), wanted);
+        assert_eq!(Expiry::from_wall_clock(&shown.azure_cli(), shown.fold(), &Local), Some(end));
     }
 
     /// The environment is read once a process and cannot be changed safely in a running one, so every zone is a child.
     #[test]
     fn the_zone_is_that_of_the_environment() {
-        for (zone, shown) in [
-            ("UTC", "2026-11-01 06:30:00 +00:00 false"),
-            ("America/New_York", "2026-11-01 01:30:00 -05:00 true"),
-            (":America/Chicago", "2026-11-01 01:30:00 -05:00 false"),
-            ("EST5EDT,M3.2.0,M11.1.0", "2026-11-01 01:30:00 -05:00 true"),
-            ("<+0545>-5:45", "2026-11-01 12:15:00 +05:45 false"),
-            ("Nowhere/Nothing", "2026-11-01 06:30:00 +00:00 false"),
+        const TWICE: i64 = 1_793_511_000 + 3600;
+        for (zone, posix, shown) in [
+            ("UTC", TWICE, "2026-11-01 06:30:00 +00:00 false"),
+            ("America/New_York", TWICE, "2026-11-01 01:30:00 -05:00 true"),
+            ("America/New_York", TWICE + 1799, "2026-11-01 01:59:59 -05:00 true"),
+            ("America/New_York", TWICE + 1800, "2026-11-01 02:00:00 -05:00 false"),
+            (":America/Chicago", TWICE, "2026-11-01 01:30:00 -05:00 false"),
+            ("EST5EDT,M3.2.0,M11.1.0", TWICE, "2026-11-01 01:30:00 -05:00 true"),
+            ("<+0545>-5:45", TWICE, "2026-11-01 12:15:00 +05:45 false"),
+            ("Nowhere/Nothing", TWICE, "2026-11-01 06:30:00 +00:00 false"),
         ] {
             let output = std::process::Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "expiry::tests::one_local_time", "--ignored"])
                 .env("TZ", zone)
+                .env("TEST_POSIX", posix.to_string())
                 .env("TEST_SHOWN", shown)
                 .output()
                 .unwrap();

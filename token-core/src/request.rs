@@ -26,7 +26,7 @@ pub struct TokenRequest {
     pub capabilities: Vec<String>,
     /// A claims challenge to answer. The cache is passed by, and the new token replaces the old one.
     pub claims: Option<String>,
-    /// How long the token must still live, to the letter; `None` means the default of [`crate::expiry`].
+    /// How long the token must still live, to the letter; `None` means the default of [`freshness`](crate::freshness).
     pub min_validity: Option<Duration>,
     /// Whether a token newer than the stored one is wanted, however good that is.
     pub force_refresh: bool,
