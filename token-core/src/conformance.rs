@@ -206,6 +206,8 @@ fn key(name: &str) -> Key {
 async fn raise(cache: &dyn TokenCache, key: &Key) -> u64 {
     let mut current = load(cache, key).await;
     loop {
+        // The moment at which others get in between.
+        tokio::task::yield_now().await;
         let number = current.as_ref().map_or(0, number);
         let next = entry((number + 1).to_be_bytes());
         let version = current.as_ref().map(|entry| &entry.version);

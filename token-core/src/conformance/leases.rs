@@ -201,6 +201,8 @@ pub async fn late_release_changes_nothing<S: Store>(store: S) {
     let again = granted(&*one, &key("a"), &ours).await;
     one.release(again).await.succeeds("release");
     let theirs = granted(&*other, &key("a"), &Owner::random()).await;
+    let again = one.try_lease(&key("a"), &ours, LONG).await.succeeds("try late");
+    assert!(matches!(again, TryLease::Held { .. }), "a former holder that kept its grant is somebody else");
     one.release(late).await.succeeds("a late release is no error");
     assert_held(&*one, &key("a"), "who has it now, after a late release").await;
     other.release(theirs).await.succeeds("release");
