@@ -130,7 +130,7 @@ async fn an_unreadable_entry_is_denied_and_not_missing() {
     let home = home();
     let cache = FileCache::open(home.path()).unwrap();
     put(&cache, &key("a"), &entry("sealed")).await;
-    fs::set_permissions(home.path().join(key("a").to_string()), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(home.path().join(key("a").to_string()), Permissions::from_mode(0o000)).unwrap();
     for error in [
         cache.load(&key("a")).await.unwrap_err(),
         cache.swap(&key("a"), None, Some(&entry("next"))).await.unwrap_err(),

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use token_cache_file::FileCache;
-use token_core::{HostLock, Kind, TokenCache};
+use token_core::{HostLock, Kind, Swap, TokenCache};
 
 use crate::{entry, home, key, put};
 
@@ -52,7 +52,7 @@ fn without_a_runtime_everything_is_done_at_the_first_poll() {
     let home = home();
     let cache = FileCache::open(home.path().join("cache")).unwrap();
     let written = entry("sealed");
-    at_once(cache.swap(&key("a"), None, Some(&written))).unwrap();
+    assert_eq!(at_once(cache.swap(&key("a"), None, Some(&written))).unwrap(), Swap::Done);
     assert_eq!(at_once(cache.load(&key("a"))).unwrap(), Some(written));
     assert_eq!(at_once(cache.list(Kind::Credential)).unwrap().len(), 1);
 }
