@@ -1,6 +1,7 @@
 //! A service that uses the sign-in of this host: `service DIRECTORY KEY [SCOPE…]`.
 //!
 //! It shares the `token` command's cache and key. Whoever of the two needs a new token first gets it for both.
+#![allow(clippy::print_stdout, reason = "that is all it does")]
 
 use std::error::Error;
 use std::sync::Arc;

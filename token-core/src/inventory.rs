@@ -45,7 +45,7 @@ impl Broker {
             let expires_on = token.expires_on;
             tokens.push(CachedToken { account, authority, tenant, scopes, resource, expires_on, freshness });
         }
-        tokens.sort_by(|a, b| b.expires_on.cmp(&a.expires_on));
+        tokens.sort_by_key(|token| std::cmp::Reverse(token.expires_on));
         Ok(tokens)
     }
 

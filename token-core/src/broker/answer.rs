@@ -73,10 +73,10 @@ impl Flight {
             match kept {
                 Kept::Unstored => {
                     tracing::error!("the cache did not take a new refresh token in time");
-                    if let Some(reserved) = noted.rescue {
-                        if let Err(error) = blocking(move || reserved.sync()).await {
-                            tracing::error!(%error, "could not sync the rescue");
-                        }
+                    if let Some(reserved) = noted.rescue
+                        && let Err(error) = blocking(move || reserved.sync()).await
+                    {
+                        tracing::error!(%error, "could not sync the rescue");
                     }
                 }
                 // A store of other hosts may forget what it acknowledged.
