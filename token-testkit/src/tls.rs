@@ -8,7 +8,7 @@ use rcgen::{
 };
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer},
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
 use crate::Transport;
@@ -55,7 +55,7 @@ impl Tls {
         }
         let certificate = params.signed_by(&key, &signer.issuer).unwrap();
         // Named, not the process's default: whatever is tested may install another.
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()

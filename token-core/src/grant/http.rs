@@ -1,6 +1,7 @@
 //! The transport over HTTP.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,8 @@ use reqwest::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use reqwest::{Client, redirect, retry};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt as _;
 use zeroize::Zeroizing;
 
 use super::unsendable;
@@ -54,8 +57,13 @@ impl Transport for HttpTransport {
     }
 }
 
-fn client(connect_timeout: Duration, loopback: bool, plain: bool) -> Result<Client, reqwest::Error> {
+fn client(
+    connect_timeout: Duration,
+    loopback: bool,
+    plain: bool,
+) -> Result<Client, Box<dyn Error + Send + Sync>> {
     let mut client = Client::builder()
+        .tls_backend_preconfigured(tls(plain)?)
         .connect_timeout(connect_timeout)
         .http1_only()
         .pool_max_idle_per_host(0)
@@ -67,10 +75,19 @@ fn client(connect_timeout: Duration, loopback: bool, plain: bool) -> Result<Clie
         // A proxy named for http would get in the clear what must not leave this host.
         client = client.no_proxy();
     }
-    if plain {
-        client = client.tls_certs_only([]);
-    }
-    client.build().map_err(reqwest::Error::without_url)
+    client.build().map_err(|source| source.without_url().into())
+}
+
+/// TLS by the system's certificates; by none at all where nothing is sent over TLS, since reading them takes a while.
+fn tls(plain: bool) -> Result<ClientConfig, rustls::Error> {
+    // Named here, because a provider that is found by itself is whichever somebody else's crate has enabled.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = match plain {
+        true => config.with_root_certificates(RootCertStore::empty()),
+        false => config.with_platform_verifier()?,
+    };
+    Ok(config.with_no_client_auth())
 }
 
 fn prepared(client: &Client, request: HttpRequest) -> Result<reqwest::Request, GrantError> {

@@ -8,19 +8,26 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_rustls::rustls::crypto::ring;
 
 pub(crate) const CLIENT: &str = "build-tools";
 pub(crate) const USER: &str = "ada@contoso.example";
 
 pub(crate) fn http() -> reqwest::Client {
-    reqwest::Client::builder()
-        .no_proxy()
+    client()
         // Reading the machine's certificates takes longer than a whole test.
         .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(20))
         .build()
         .unwrap()
+}
+
+/// A client yet to be built, with the cryptography that all of this workspace uses.
+pub(crate) fn client() -> reqwest::ClientBuilder {
+    // Whoever comes second finds it installed.
+    drop(ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy()
 }
 
 /// Status and JSON of a GET.

@@ -26,7 +26,7 @@ async fn it_says_where_it_listens_and_ends_with_its_stdin() {
     assert_eq!(url("oidc_issuer"), format!("{}/realms/lab", url("base_url")));
 
     let ca = reqwest::Certificate::from_pem(&std::fs::read(url("ca")).unwrap()).unwrap();
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([ca]).build().unwrap();
+    let client = crate::client::client().tls_certs_only([ca]).build().unwrap();
     let answer = client.get(format!("{}/settings", url("control_url"))).send().await.unwrap();
     let settings: Value = answer.json().await.unwrap();
     for (name, value) in [("rotation", "\"strict\""), ("grace", "5"), ("lifetime", "60"), ("page_size", "1")]

@@ -5,7 +5,7 @@ use token_testkit::{Issuer, Settings, Transport};
 async fn reached(transport: Transport, trusts: bool) -> Result<u16, String> {
     let issuer = Issuer::start(Settings { transport, ..Settings::default() }).await;
     assert!(issuer.base_url().starts_with("https://127.0.0.1:"));
-    let mut client = reqwest::Client::builder().no_proxy();
+    let mut client = crate::client::client();
     if trusts {
         let ca = reqwest::Certificate::from_pem(issuer.ca_pem().unwrap().as_bytes()).unwrap();
         client = client.tls_certs_only([ca]);

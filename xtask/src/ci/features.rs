@@ -24,7 +24,7 @@ enum Absent {
 }
 
 const HTTP_CLIENT: [Absent; 4] =
-    [Absent::Crate("reqwest"), Absent::Crate("hyper"), Absent::Crate("rustls"), Absent::Crate("aws-lc-sys")];
+    [Absent::Crate("reqwest"), Absent::Crate("hyper"), Absent::Crate("rustls"), Absent::Crate("ring")];
 
 const TEST_FEATURES: [Absent; 3] = [
     Absent::Feature("token-core", "faults"),
