@@ -55,7 +55,7 @@ pub(crate) const WAIT_TO_SIGN: Duration = Duration::from_secs(5);
 /// How long connecting may take for a refresh that nobody needs yet.
 const CONNECT_WHEN_DUE: Duration = Duration::from_secs(2);
 /// How long an issuer that did not answer is left alone by this host (seconds).
-const LEFT_ALONE: i64 = 30;
+pub(crate) const LEFT_ALONE: i64 = 30;
 /// How long an issuer that reported trouble of its own is left alone, as for a 429 without `Retry-After` (seconds).
 const ISSUER_TROUBLE: i64 = 10;
 /// How long a refusal holds for those who come after (seconds), as MSAL remembers a 400.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::broker::LEFT_ALONE;
 use crate::clock::Clock;
-use crate::credential::Credential;
+use crate::credential::{Credential, Endpoints};
 use crate::error::BrokerError;
 use crate::metadata::Metadata;
 use crate::store::{Slot, Store};
@@ -30,12 +31,15 @@ pub(crate) async fn check(
     let Some(metadata) = slot.value() else {
         return Ok(());
     };
-    let until = |map: &BTreeMap<String, i64>, name: &str| map.get(name).copied().unwrap_or(0) - clock.posix();
-    let throttled = until(&metadata.throttled, &throttled_name(credential, tenant));
-    let unreachable = until(&metadata.unreachable, host);
+    // A longer wait than is ever written means that the clock was turned back since.
+    let left = |map: &BTreeMap<String, i64>, name: &str, longest| {
+        let seconds = map.get(name).copied().unwrap_or(0).saturating_sub(clock.posix());
+        if (1..=longest).contains(&seconds) { seconds } else { 0 }
+    };
+    let throttled = left(&metadata.throttled, &throttled_name(credential, tenant), LONGEST);
+    let unreachable = left(&metadata.unreachable, host, LEFT_ALONE);
     let seconds = throttled.max(unreachable);
-    // A wait of more than an hour was never written: the clock was turned back since.
-    if seconds <= 0 || seconds > LONGEST {
+    if seconds == 0 {
         return Ok(());
     }
     Err(BrokerError::LeftAlone { authority: authority.to_owned(), seconds, throttled: throttled > 0 })
@@ -67,8 +71,13 @@ pub(crate) async fn leave_alone(
 /// An hour: no `Retry-After` is believed beyond it.
 const LONGEST: i64 = 3600;
 
-/// Microsoft throttles by tenant and client. A netstring-like length keeps the two apart.
+/// Microsoft throttles by tenant and client, and the home tenant is one whether it is named or not. A netstring-like
+/// length keeps the two apart.
 fn throttled_name(credential: &Credential, tenant: Option<&str>) -> String {
-    let tenant = tenant.unwrap_or("");
+    let home = match &credential.endpoints {
+        Endpoints::Microsoft { tenant, .. } => tenant,
+        Endpoints::Issuer { .. } => "",
+    };
+    let tenant = tenant.unwrap_or(home);
     format!("{}:{tenant}:{}", tenant.len(), credential.client.id)
 }
