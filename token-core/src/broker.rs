@@ -60,6 +60,8 @@ pub(crate) const LEFT_ALONE: i64 = 30;
 const ISSUER_TROUBLE: i64 = 10;
 /// How long a refusal holds for those who come after (seconds), as MSAL remembers a 400.
 const REFUSED: i64 = 60;
+/// How far the clocks of hosts may be apart for what one of them dates and another one reads (seconds).
+pub(crate) const SKEW: i64 = 60;
 /// How long an ended or replaced sign-in is remembered (seconds): longer than anybody works on an old profile.
 pub(crate) const REMEMBERED: i64 = 3600;
 /// Those who wait look this often, with jitter; a lease mostly ends by release, so it is tried again soon.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::broker::LEFT_ALONE;
+use crate::broker::{LEFT_ALONE, SKEW};
 use crate::clock::Clock;
 use crate::credential::{Credential, Endpoints};
 use crate::error::BrokerError;
@@ -36,7 +36,7 @@ pub(crate) async fn check(
         let seconds = map.get(name).copied().unwrap_or(0).saturating_sub(clock.posix());
         if (1..=longest).contains(&seconds) { seconds } else { 0 }
     };
-    let throttled = left(&metadata.throttled, &throttled_name(credential, tenant), LONGEST);
+    let throttled = left(&metadata.throttled, &throttled_name(credential, tenant), LONGEST + SKEW);
     let unreachable = left(&metadata.unreachable, host, LEFT_ALONE);
     let seconds = throttled.max(unreachable);
     if seconds == 0 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::spend::{Sent, Spendable};
-use super::{Inner, LEASE, LOOK, OTHER_HOST, REFUSED, SETTLE, STORE_CLOCK, TRY_AGAIN, WAIT};
+use super::{Inner, LEASE, LOOK, OTHER_HOST, REFUSED, SETTLE, SKEW, STORE_CLOCK, TRY_AGAIN, WAIT};
 use crate::access::StoredAccess;
 use crate::account::Profile;
 use crate::cache::{Hold, Lease, Owner, TryLease, Version};
@@ -280,7 +280,7 @@ impl Flight {
             return Ok(());
         };
         let left = refusal.until - self.inner.clock.posix();
-        if refusal.of != credential.spends() || left <= 0 || left > REFUSED {
+        if refusal.of != credential.spends() || left <= 0 || left > REFUSED + SKEW {
             return Ok(());
         }
         Err(BrokerError::Refused {
