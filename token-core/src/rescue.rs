@@ -96,8 +96,13 @@ impl Rescue {
     }
 
     /// The successors of `parent` that were rescued. Files of this credential that will never be of use are removed
-    /// on the way; only who holds the credential's lease may call this.
-    pub(crate) fn successors(&self, key: &Key, parent: &Fingerprint) -> io::Result<Vec<Rescued>> {
+    /// on the way; an empty one is a living flight's unless we hold the credential's lease.
+    pub(crate) fn successors(
+        &self,
+        key: &Key,
+        parent: &Fingerprint,
+        leased: bool,
+    ) -> io::Result<Vec<Rescued>> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -122,7 +127,7 @@ impl Rescue {
             match entry {
                 Some(entry) if name.starts_with(&successor) => rescued.push(Rescued { path, entry }),
                 // With a kernel lock in our hand, an empty file here is a dead flight's.
-                entry if old || (self.beside_cache && entry.is_none()) => {
+                entry if old || (leased && self.beside_cache && entry.is_none()) => {
                     // One that stays is tried again by the next one who looks.
                     drop(fs::remove_file(path));
                 }
@@ -173,10 +178,11 @@ impl Reserved {
 
 impl Inner {
     /// Brings home what was rescued for the refresh token that this credential still holds, whatever its version or
-    /// mark of refusal. Only who holds the lease may call this; who signs in or out may do so without.
+    /// mark of refusal. Who signs in or out may do so without the lease.
     pub(crate) async fn bring_home(
         &self,
         key: &Key,
+        leased: bool,
         mut slot: Slot<Credential>,
     ) -> Result<Slot<Credential>, BrokerError> {
         let Some(rescue) = &self.rescue else {
@@ -188,7 +194,7 @@ impl Inner {
             };
             let parent = parent.refresh_token.fingerprint();
             let (search, name) = (rescue.clone(), key.clone());
-            let found = match blocking(move || search.successors(&name, &parent)).await {
+            let found = match blocking(move || search.successors(&name, &parent, leased)).await {
                 Ok(found) => found,
                 Err(error) => {
                     tracing::warn!(%error, "could not look for rescued credentials");

@@ -132,7 +132,7 @@ impl Broker {
         let inner = &self.inner;
         let key = sign_in.credential();
         let lease = inner.lease_to_sign(&key).await?;
-        let ended = self.swap_last(&key, state).await;
+        let ended = self.swap_last(&key, state, lease.is_some()).await;
         if let Some(lease) = lease {
             inner.release(lease).await;
         }
@@ -141,10 +141,15 @@ impl Broker {
         Ok(ended)
     }
 
-    async fn swap_last(&self, key: &Key, state: State) -> Result<Option<Credential>, BrokerError> {
+    async fn swap_last(
+        &self,
+        key: &Key,
+        state: State,
+        leased: bool,
+    ) -> Result<Option<Credential>, BrokerError> {
         let inner = &self.inner;
         let slot = inner.store.load(key).await?;
-        let mut slot = inner.bring_home(key, slot).await?;
+        let mut slot = inner.bring_home(key, leased, slot).await?;
         loop {
             let Some(current) = slot.value().cloned() else {
                 return Ok(None);

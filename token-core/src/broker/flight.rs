@@ -213,7 +213,7 @@ impl Flight {
         let account = || request.account.clone();
         let key = request.sign_in.credential();
         let slot = inner.store.load(&key).await?;
-        let slot = inner.bring_home(&key, slot).await?;
+        let slot = inner.bring_home(&key, true, slot).await?;
         let access = inner.load_access(&self.key).await?;
         if let Some(token) = access.value().and_then(|stored| stored.token.as_ref())
             && self.takes(token)
