@@ -131,7 +131,8 @@ impl Broker {
     async fn end(&self, sign_in: &SignInId, state: State) -> Result<Option<Credential>, BrokerError> {
         let inner = &self.inner;
         let key = sign_in.credential();
-        let lease = inner.lease_to_sign(&key).await?;
+        // A person waits: without the lease the swaps are as safe, and a refresh under way finds out by itself.
+        let lease = inner.lease_within(&key, WAIT_TO_SIGN).await?;
         let ended = self.swap_last(&key, state, lease.is_some()).await;
         if let Some(lease) = lease {
             inner.release(lease).await;
@@ -177,9 +178,9 @@ impl Inner {
         revoke(&*self.transport, credential, token, &*self.clock, REVOCATION, REVOCATION).await
     }
 
-    /// The lease, unless somebody holds it for longer than a person wants to wait: swaps are safe without it.
-    async fn lease_to_sign(&self, key: &Key) -> Result<Option<Lease>, BrokerError> {
-        let (owner, deadline) = (Owner::random(), Deadline::after(&*self.clock, WAIT_TO_SIGN));
+    /// The lease, unless somebody holds it for longer than this.
+    pub(crate) async fn lease_within(&self, key: &Key, time: Duration) -> Result<Option<Lease>, BrokerError> {
+        let (owner, deadline) = (Owner::random(), Deadline::after(&*self.clock, time));
         loop {
             match self.store.cache.try_lease(key, &owner, LEASE).await? {
                 TryLease::Granted(lease) => return Ok(Some(lease)),
@@ -192,7 +193,7 @@ impl Inner {
     }
 
     /// Deletes the access tokens of a sign-in. Keys do not tell whose they are, so each is opened.
-    async fn forget_access_tokens(&self, sign_in: &SignInId) -> Result<(), BrokerError> {
+    pub(crate) async fn forget_access_tokens(&self, sign_in: &SignInId) -> Result<(), BrokerError> {
         for listed in self.store.cache.list(Kind::AccessToken).await? {
             let Ok(slot) = self.load_access(&listed.key).await else {
                 continue;

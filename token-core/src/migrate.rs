@@ -1,0 +1,226 @@
+//! Moving sign-ins from one cache to another.
+//!
+//! Each credential goes by itself: it becomes *moving* here, so that nobody spends it, is made there, looked at
+//! there, and deleted here. A run that was interrupted is run again: what the other cache has by then is only
+//! deleted from this one.
+
+use crate::broker::{Broker, SETTLE, WAIT};
+use crate::cache::Version;
+use crate::credential::{Credential, Grant, State};
+use crate::error::BrokerError;
+use crate::key::{Key, Kind};
+use crate::store::{Slot, Written};
+use crate::wait::{Deadline, pause};
+use std::time::Duration;
+
+/// What [`Broker::migrate`] did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Migrated {
+    /// The accounts whose sign-in is in the other cache now.
+    pub moved: Vec<String>,
+    /// The accounts that stay where they are, and why.
+    pub left: Vec<(String, Left)>,
+}
+
+/// Why a sign-in stays where it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Left {
+    /// The other cache has another sign-in of the same account.
+    SignedInThere,
+    /// It cannot be copied: its refresh token changes with every use, and two caches would spend it against each
+    /// other.
+    Rotates,
+    /// Somebody was at it the whole time.
+    Busy,
+}
+
+impl Broker {
+    /// Moves every credential and the profile to another cache; access tokens are fetched again there. With `keep`
+    /// they are copied, except those whose refresh token rotates.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of either cache. What has been moved by then has arrived whole; run it again for the rest.
+    pub async fn migrate(&self, to: &Self, keep: bool) -> Result<Migrated, BrokerError> {
+        let mut migrated = Migrated::default();
+        for listed in self.inner.store.cache.list(Kind::Credential).await? {
+            let Some((account, outcome)) = self.migrate_one(to, &listed.key, keep).await? else {
+                continue;
+            };
+            match outcome {
+                Ok(()) => migrated.moved.push(account),
+                Err(left) => migrated.left.push((account, left)),
+            }
+        }
+        if !keep {
+            self.remove_what_has_moved(to).await?;
+        }
+        Ok(migrated)
+    }
+
+    /// Takes the accounts out of the profile whose credential is in the other cache, by this run or an earlier one.
+    async fn remove_what_has_moved(&self, to: &Self) -> Result<(), BrokerError> {
+        let mut gone = Vec::new();
+        for account in self.profile().await?.accounts {
+            let key = account.sign_in.credential();
+            let here: Slot<Credential> = self.inner.store.load(&key).await?;
+            let there: Slot<Credential> = to.inner.store.load(&key).await?;
+            if matches!(here, Slot::Empty) && there.value().is_some() {
+                gone.push(account);
+            }
+        }
+        self.update_profile(|profile| {
+            for account in &gone {
+                profile.remove_account(&account.name, &account.authority);
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// `None` for a credential that is nobody's any more.
+    async fn migrate_one(
+        &self,
+        to: &Self,
+        key: &Key,
+        keep: bool,
+    ) -> Result<Option<(String, Result<(), Left>)>, BrokerError> {
+        let Some(lease) = self.inner.lease_within(key, WAIT).await? else {
+            let slot: Slot<Credential> = self.inner.store.load(key).await?;
+            return Ok(slot.value().map(|credential| (credential.account.clone(), Err(Left::Busy))));
+        };
+        let outcome = self.migrate_leased(to, key, keep).await;
+        self.inner.release(lease).await;
+        outcome
+    }
+
+    async fn migrate_leased(
+        &self,
+        to: &Self,
+        key: &Key,
+        keep: bool,
+    ) -> Result<Option<(String, Result<(), Left>)>, BrokerError> {
+        let Some((version, credential)) = self.at_rest(key).await? else {
+            return Ok(None);
+        };
+        let account = credential.account.clone();
+        if credential.state.grant().is_none() {
+            return Ok(None);
+        }
+        if keep && rotates(&credential) {
+            return Ok(Some((account, Err(Left::Rotates))));
+        }
+        let there: Slot<Credential> = to.inner.store.load(key).await?;
+        if matches!(there, Slot::Empty) && self.is_signed_in_anew(to, &credential).await? {
+            return Ok(Some((account, Err(Left::SignedInThere))));
+        }
+        let mut moving = (version, credential.clone());
+        if !keep && !matches!(credential.state, State::Moving(_)) {
+            let state = credential.state.grant().cloned().map_or(State::Ended, State::Moving);
+            let next = Credential { state, ..credential.clone() };
+            let entry = self.inner.store.seal(key, &next, None)?;
+            if let Written::Conflict::<Credential>(_) =
+                self.inner.store.write(key, Some(&version), Some(&entry)).await?
+            {
+                return Ok(Some((account, Err(Left::Busy))));
+            }
+            moving = (entry.version, next);
+        }
+        if matches!(there, Slot::Empty) {
+            self.arrive(to, key, &credential).await?;
+        }
+        self.introduce(to, key).await?;
+        if !keep {
+            // A conflict means that a refresh has come home here meanwhile: run again, it is moved once more.
+            if let Written::Conflict::<Credential>(_) =
+                self.inner.store.write(key, Some(&moving.0), None).await?
+            {
+                return Ok(Some((account, Err(Left::Busy))));
+            }
+            self.inner.forget_access_tokens(&credential.sign_in).await?;
+        }
+        Ok(Some((account, Ok(()))))
+    }
+
+    /// The credential with its rescue home, once no note on it can still be worked for.
+    async fn at_rest(&self, key: &Key) -> Result<Option<(Version, Credential)>, BrokerError> {
+        let deadline = Deadline::after(&*self.inner.clock, SETTLE);
+        loop {
+            let slot = self.inner.store.load(key).await?;
+            match self.inner.bring_home(key, true, slot).await? {
+                Slot::Empty => return Ok(None),
+                Slot::Damaged(_, error) => return Err(error),
+                Slot::Filled(version, credential) => {
+                    let noted = matches!(credential.state, State::Spending(..));
+                    if !noted || deadline.is_over(&*self.inner.clock) {
+                        return Ok(Some((version, credential)));
+                    }
+                }
+            }
+            pause(Duration::from_millis(50), Duration::from_millis(150)).await;
+        }
+    }
+
+    /// Whether the other cache knows this account by another sign-in.
+    async fn is_signed_in_anew(&self, to: &Self, credential: &Credential) -> Result<bool, BrokerError> {
+        let ours = self.profile().await?;
+        let Some(account) = ours.accounts.iter().find(|account| account.sign_in == credential.sign_in) else {
+            return Ok(false);
+        };
+        let theirs = to.profile().await?;
+        Ok(theirs
+            .account(&account.name, &account.authority)
+            .is_some_and(|account| account.sign_in != credential.sign_in))
+    }
+
+    /// Makes the credential in the other cache and looks at what is there.
+    async fn arrive(&self, to: &Self, key: &Key, credential: &Credential) -> Result<(), BrokerError> {
+        let state = match &credential.state {
+            State::Moving(grant) => State::Idle(grant.clone()),
+            // An unsettled note goes along: whoever spends the token next is told of it.
+            state => state.clone(),
+        };
+        let credential = Credential { state, ..credential.clone() };
+        let entry = to.inner.store.seal(key, &credential, None)?;
+        // A conflict means that an earlier run has brought it.
+        drop(to.inner.store.write::<Credential>(key, None, Some(&entry)).await?);
+        match to.inner.store.load::<Credential>(key).await? {
+            Slot::Filled(..) => Ok(()),
+            Slot::Empty => Err(BrokerError::NotSignedIn { account: credential.account }),
+            Slot::Damaged(_, error) => Err(error),
+        }
+    }
+
+    /// Puts the account and what it sees into the other profile.
+    async fn introduce(&self, to: &Self, key: &Key) -> Result<(), BrokerError> {
+        let ours = self.profile().await?;
+        let Some(account) = ours.accounts.iter().find(|account| account.sign_in.credential() == *key) else {
+            return Ok(());
+        };
+        to.update_profile(|theirs| {
+            if theirs.account(&account.name, &account.authority).is_some() {
+                return;
+            }
+            theirs.put_account(account.clone());
+            let seen = ours.subscriptions.iter().filter(|seen| {
+                seen.account.eq_ignore_ascii_case(&account.name) && seen.cloud == account.authority
+            });
+            theirs.subscriptions.extend(seen.cloned());
+            if theirs.default.is_none() {
+                theirs.default = ours.default.clone().filter(|choice| {
+                    choice.account.eq_ignore_ascii_case(&account.name)
+                        && choice.authority == account.authority
+                });
+            }
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Whether two holders of this credential would end it for each other. Microsoft lets a spent refresh token live, and
+/// a client's own secret does not change.
+fn rotates(credential: &Credential) -> bool {
+    matches!(credential.state.grant(), Some(Grant::RefreshToken(_))) && !credential.endpoints.is_microsoft()
+}
