@@ -31,7 +31,7 @@ seeds! {
 
 async fn storm(seed: u64, leases: Leases, rotation: Rotation) {
     let random = &mut StdRng::seed_from_u64(seed);
-    let world = World::new(leases, rotation).await;
+    let world = World::unsealed(leases, rotation).await;
     for round in 0..ROUNDS {
         world.clock.advance(seconds(*[0, 14, 61, 3601].choose(random).unwrap()));
         let steps = random.random_range(0..4);

@@ -98,6 +98,18 @@ async fn a_refusal_holds_for_sixty_seconds_for_a_thousand_waiters() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_binds_a_host_whose_clock_is_a_little_behind() {
+    let world = World::microsoft().await;
+    world.age(Freshness::Dead).await;
+    world.clock.advance(seconds(10));
+    world.issuer.script([Step::Refuse("invalid_grant", None)]);
+    assert!(world.process("a").get(&world.request()).await.is_err());
+    world.clock.turn_back(seconds(2));
+    assert!(matches!(world.process("b").get(&world.request()).await, Err(BrokerError::Refused { .. })));
+    assert_eq!(world.issuer.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_does_not_bind_another_refresh_token_nor_a_new_sign_in() {
     let world = World::microsoft().await;
     world.age(Freshness::Dead).await;

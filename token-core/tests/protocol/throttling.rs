@@ -131,6 +131,18 @@ async fn a_clock_that_is_turned_back_keeps_nobody_out_for_longer_than_was_ever_m
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_longest_wait_binds_a_host_whose_clock_is_a_little_behind() {
+    let world = World::fleet().await;
+    world.age(Freshness::Dead).await;
+    world.clock.advance(seconds(10));
+    world.issuer.script([Step::Throttle(429, Some(3600))]);
+    assert!(world.process("a").get(&world.request()).await.is_err());
+    world.clock.turn_back(seconds(2));
+    assert!(matches!(world.process("b").get(&world.request()).await, Err(BrokerError::LeftAlone { .. })));
+    assert_eq!(world.issuer.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_that_was_never_meant_does_not_hide_one_that_was() {
     let world = World::fleet().await;
     world.age(Freshness::Dead).await;
