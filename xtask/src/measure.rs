@@ -62,8 +62,13 @@ pub(crate) fn time(program: &mut Command) -> Result<Duration> {
 pub(crate) fn peak_memory(mut program: Command) -> Result<u64> {
     let (mut reader, mut writer) = std::io::pipe()?;
     let full = writer.try_clone()?;
-    // The default capacity of a pipe. Were it less, this thread would wait with the program.
     let filling = std::thread::spawn(move || writer.write_all(&[0; 64 << 10]));
+    // That is a pipe's default capacity. Where it is less, the thread waits as the program will: the pipe is full
+    // either way.
+    let start = Instant::now();
+    while !filling.is_finished() && start.elapsed() < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let mut child = program.stdin(Stdio::null()).stdout(full).stderr(Stdio::null()).spawn()?;
     drop(program);
     let status = format!("/proc/{}/status", child.id());

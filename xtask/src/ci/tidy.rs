@@ -31,9 +31,10 @@ const WORDS: &[Word] = &[
     Word { text: concat!("unimpl", "emented!"), files: ".rs", except: &[], why: "a path that panics" },
     Word { text: concat!("to", "do!"), files: ".rs", except: &[], why: "a path that panics" },
     Word { text: concat!("/ro", "ot"), files: "", except: &[], why: MACHINE },
-    Word { text: concat!("/wo", "rk"), files: "", except: &[], why: MACHINE },
-    Word { text: concat!("/ho", "me"), files: "", except: &[], why: MACHINE },
-    Word { text: concat!("/Use", "rs"), files: "", except: &[], why: MACHINE },
+    Word { text: concat!("/wo", "rk/"), files: "", except: &[], why: MACHINE },
+    // The tests of grants have a tenant of that name.
+    Word { text: concat!("/ho", "me/"), files: "", except: &["token-core/tests/grants/"], why: MACHINE },
+    Word { text: concat!("/Use", "rs/"), files: "", except: &[], why: MACHINE },
     Word {
         text: concat!(".try_", "lease("),
         files: ".rs",
@@ -332,10 +333,10 @@ mod tests {
     #[test]
     fn a_longer_word_or_path_is_another() {
         let text = format!(
-            "//! {0}S {1}ing x{1} a{2} ../{2} {{dir}}{2}\n",
-            WORDS[0].text, WORDS[6].text, WORDS[7].text
+            "//! {0}S {1}ing x{1} {{dir}}{2}x ../a{2}x\n",
+            WORDS[0].text, WORDS[5].text, WORDS[7].text
         );
-        let found = violations_in(&[("x/src/lib.rs", &text.replace(concat!("../", "/ho"), "ho"))]);
+        let found = violations_in(&[("x/src/lib.rs", &text)]);
         assert_eq!(found, Vec::<String>::new());
     }
 
