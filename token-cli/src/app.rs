@@ -137,6 +137,10 @@ impl App {
         let backend = self.backend()?;
         let broker = Broker::new(backend.cache(), keys, self.transport())
             .with_rescue(backend.rescue(&self.config.paths.state));
+        let broker = match &self.config.user {
+            Some(user) => broker.with_name(format!("{user}, process {}", std::process::id())),
+            None => broker,
+        };
         Ok(self.broker.get_or_init(|| broker))
     }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// OAuth 2.0 access tokens in about a millisecond, from one sign-in kept alive for everybody
-///
-/// A repeated option replaces its earlier value, an empty value counts as not given, and long options may be
-/// shortened while they stay unique.
 #[derive(Debug, Parser)]
 #[command(
     name = "token",
     version,
+    after_help = "A repeated option replaces its earlier value, an empty value counts as not given, and long options \
+                  may be shortened while they stay unique.",
     infer_long_args = true,
     args_override_self = true,
     disable_help_subcommand = true,
@@ -24,8 +23,9 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// How much is said on stderr
+// How much is said on stderr. (A documentation comment here would become the help of every command.)
 #[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Verbosity {
     /// Say what is done
     #[arg(long, global = true)]
@@ -110,7 +110,7 @@ pub(crate) struct Logout {
     pub(crate) reach: Reach,
 }
 
-/// Whose sign-ins may end
+// Whose sign-ins may end.
 #[derive(Args, Debug)]
 pub(crate) struct Reach {
     /// End sign-ins that were made elsewhere too, for everybody who shares the cache
@@ -144,7 +144,7 @@ pub(crate) struct GetAccessToken {
     pub(crate) output: Output,
 }
 
-/// Which token
+// Which token.
 #[derive(Args, Debug, Default)]
 pub(crate) struct Request {
     /// Resource the token is for
@@ -279,7 +279,7 @@ pub(crate) struct Completion {
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct Output {
-    /// Output format
+    /// Output format; `header` is the line `Authorization: Bearer …` of a token
     #[arg(long = "output", short = 'o', value_name = "FORMAT", ignore_case = true)]
     pub(crate) format: Option<Format>,
 }
@@ -293,7 +293,6 @@ pub(crate) enum Format {
     Table,
     Tsv,
     None,
-    /// `Authorization: Bearer …`, for commands that print a token
     Header,
 }
 

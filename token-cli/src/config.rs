@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) subscription: Option<String>,
     pub(crate) clouds: BTreeMap<String, CloudTable>,
     pub(crate) issuers: BTreeMap<String, IssuerTable>,
+    /// What this user is called, for others who share the cache.
+    pub(crate) user: Option<String>,
     /// `TOKEN_LOG`: a level.
     pub(crate) log: Option<String>,
     /// Whether to say that we can handle claims challenges, as Azure CLI does.
@@ -149,6 +151,7 @@ impl Config {
             subscription: environment.text("TOKEN_SUBSCRIPTION"),
             clouds: content.clouds,
             issuers: content.issuers,
+            user: environment.text("USER").or_else(|| environment.text("LOGNAME")),
             log: environment.text("TOKEN_LOG"),
             handles_claims: environment.text("AZURE_IDENTITY_DISABLE_CP1").is_none(),
             file,

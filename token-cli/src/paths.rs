@@ -61,7 +61,7 @@ fn home(environment: &Environment<'_>) -> Result<PathBuf, Failure> {
         .or_else(|| environment.passwd_home())
         .filter(|home| home.is_absolute())
         .ok_or_else(|| {
-            Failure::new("there is no home directory: HOME is not set, and the user has none")
+            Failure::new("there is no home directory: neither HOME nor the user's entry in passwd names one")
                 .hint("set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME")
         })
 }

@@ -47,8 +47,9 @@ impl Failure {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
-            // Drivers tend to repeat their cause in their own text.
-            if !text.is_empty() && self.causes.last().is_none_or(|last| !last.ends_with(&text)) {
+            // Drivers tend to repeat their cause in their own text, and the HTTP client's layers say nothing at all.
+            let says_something = !text.is_empty() && !EMPTY_WORDS.contains(&text.as_str());
+            if says_something && self.causes.last().is_none_or(|last| !last.ends_with(&text)) {
                 self.causes.push(text);
             }
             next = error.source();
@@ -283,6 +284,8 @@ impl From<io::Error> for Failure {
 fn printable(text: &str) -> String {
     text.trim_end().chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
+
+const EMPTY_WORDS: [&str; 3] = ["error sending request", "client error (Connect)", "tcp connect error"];
 
 struct Style {
     error: &'static str,

@@ -104,11 +104,7 @@ mod tests {
             account: account.name.clone(),
             cloud: "AzureCloud".to_owned(),
         };
-        insta::assert_snapshot!(subscription(&account, Some(&seen), true, CloudKey::InShow).to_string(), @r#"
-        {"environmentName":"AzureCloud","homeTenantId":"1111","id":"aaaa","isDefault":true,"managedByTenants":[],"name":"Fake Subscription One","state":"Enabled","tenantDefaultDomain":"contoso.onmicrosoft.com","tenantDisplayName":"Contoso","tenantId":"1111","user":{"name":"user@contoso.com","type":"user"}}
-        "#);
-        insta::assert_snapshot!(subscription(&account, None, false, CloudKey::InList).to_string(), @r#"
-        {"cloudName":"AzureCloud","isDefault":false,"name":"user@contoso.com","state":"Enabled","tenantId":"1111","user":{"name":"user@contoso.com","type":"user"}}
-        "#);
+        insta::assert_snapshot!(subscription(&account, Some(&seen), true, CloudKey::InShow).to_string(), @r#"{"environmentName":"AzureCloud","homeTenantId":"1111","id":"aaaa","isDefault":true,"managedByTenants":[],"name":"Fake Subscription One","state":"Enabled","tenantDefaultDomain":"contoso.onmicrosoft.com","tenantDisplayName":"Contoso","tenantId":"1111","user":{"name":"user@contoso.com","type":"user"}}"#);
+        insta::assert_snapshot!(subscription(&account, None, false, CloudKey::InList).to_string(), @r#"{"cloudName":"AzureCloud","isDefault":false,"name":"user@contoso.com","state":"Enabled","tenantId":"1111","user":{"name":"user@contoso.com","type":"user"}}"#);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
         let left = token.expires_on.posix() - now;
         table.row([
             token.account.clone(),
-            purpose(token),
+            purpose(app, token),
             tenant(token, &profile),
             token.expires_on.local().to_string(),
             countdown(left),
@@ -59,14 +59,21 @@ fn value(token: &CachedToken, now: i64) -> Value {
     Value::Object(fields)
 }
 
-/// What a token is for, as short as it can be told.
-fn purpose(token: &CachedToken) -> String {
-    match (&token.resource, &token.scopes[..]) {
-        (Some(resource), _) => resource.clone(),
-        (None, []) => "what was granted at sign-in".to_owned(),
-        (None, [scope]) => scope.strip_suffix("/.default").unwrap_or(scope).to_owned(),
-        (None, scopes) => scopes.join(" "),
-    }
+/// What a token is for, as short as it can be told: by the resource's short name where it has one.
+fn purpose(app: &App, token: &CachedToken) -> String {
+    let scopes = match (&token.resource, &token.scopes[..]) {
+        (Some(resource), _) => return resource.clone(),
+        (None, []) => return "what was granted at sign-in".to_owned(),
+        (None, [scope]) => scope.clone(),
+        (None, scopes) => return scopes.join(" "),
+    };
+    let Some(resource) = scopes.strip_suffix("/.default") else { return scopes };
+    let known = |name: &&str| app.cloud.resource_named(name) == Some(resource);
+    ["arm", "graph", "vault", "storage"]
+        .iter()
+        .find(|name| known(name))
+        .map_or(resource, |name| name)
+        .to_owned()
 }
 
 /// A tenant by its name where it is known.

@@ -1,0 +1,8 @@
+//! The program as its users run it: processes, a home directory, and an issuer over real HTTP.
+
+mod desk;
+mod errors;
+mod secrecy;
+mod sharing;
+mod sign_in;
+mod signals;
