@@ -14,10 +14,10 @@ use tokio::runtime::Runtime;
 use crate::az;
 use crate::backend::Backend;
 use crate::choice::{Choice, ChoiceFile, Selected};
-use crate::config::{Config, PROCESS};
+use crate::config::{Config, KeySource, PROCESS};
 use crate::key_ring;
 use crate::program;
-use crate::report::Failure;
+use crate::report::{self, Failure};
 use crate::select::Selection;
 use crate::signals;
 
@@ -134,6 +134,9 @@ impl App {
     }
 
     fn open(&self, keys: KeyRing) -> Result<&Broker, Failure> {
+        if self.config.key.value == KeySource::None {
+            report::notice("Nothing in the cache is encrypted: the key is configured as none.");
+        }
         let backend = self.backend()?;
         let broker = Broker::new(backend.cache(), keys, self.transport())
             .with_rescue(backend.rescue(&self.config.paths.state));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValue;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// OAuth 2.0 access tokens in about a millisecond, from one sign-in kept alive for everybody
@@ -82,7 +83,7 @@ pub(crate) struct Login {
     pub(crate) username: Option<String>,
     /// Its secret: env:NAME, file:PATH, - for standard input, or the secret itself, which others can then see in the
     /// list of processes
-    #[arg(long, short, value_name = "SECRET", allow_hyphen_values = true)]
+    #[arg(long, short, value_name = "SECRET")]
     pub(crate) password: Option<String>,
     /// OpenID Connect issuer to sign in to: its URL, or its name in the config
     #[arg(long, value_name = "URL|NAME")]
@@ -92,7 +93,7 @@ pub(crate) struct Login {
     pub(crate) client_id: Option<String>,
     /// Client secret at the issuer, in the forms of --password. It signs in the client itself; with --use-device-code a
     /// person signs in, and the secret is the client's authentication
-    #[arg(long, value_name = "SECRET", allow_hyphen_values = true)]
+    #[arg(long, value_name = "SECRET")]
     pub(crate) client_secret: Option<String>,
     /// Take tenants without subscriptions too
     #[arg(long)]
@@ -141,7 +142,7 @@ pub(crate) struct GetAccessToken {
     #[command(flatten)]
     pub(crate) request: Request,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: TokenOutput,
 }
 
 // Which token.
@@ -191,7 +192,7 @@ pub(crate) struct Get {
     #[command(flatten)]
     pub(crate) request: Request,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: TokenOutput,
 }
 
 #[derive(Args, Debug)]
@@ -278,8 +279,15 @@ pub(crate) struct Completion {
 }
 
 #[derive(Args, Debug, Default)]
+pub(crate) struct TokenOutput {
+    /// Output format; header is the line `Authorization: Bearer …`
+    #[arg(long = "output", short = 'o', value_name = "FORMAT", ignore_case = true)]
+    pub(crate) format: Option<TokenFormat>,
+}
+
+#[derive(Args, Debug, Default)]
 pub(crate) struct Output {
-    /// Output format; `header` is the line `Authorization: Bearer …` of a token
+    /// Output format
     #[arg(long = "output", short = 'o', value_name = "FORMAT", ignore_case = true)]
     pub(crate) format: Option<Format>,
 }
@@ -293,7 +301,36 @@ pub(crate) enum Format {
     Table,
     Tsv,
     None,
+}
+
+/// The formats of a token: those of everything else, and one of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TokenFormat {
+    Plain(Format),
+    /// `Authorization: Bearer …`
     Header,
+}
+
+impl ValueEnum for TokenFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Plain(Format::Json),
+            Self::Plain(Format::Jsonc),
+            Self::Plain(Format::Yaml),
+            Self::Plain(Format::Yamlc),
+            Self::Plain(Format::Table),
+            Self::Plain(Format::Tsv),
+            Self::Plain(Format::None),
+            Self::Header,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Plain(format) => format.to_possible_value(),
+            Self::Header => Some(PossibleValue::new("header")),
+        }
+    }
 }
 
 /// A least validity; the wrapping carries "an empty value counts as not given" through clap.
@@ -359,7 +396,7 @@ mod tests {
         Arguments::try_parse_from(line.split(' ').map(|word| if word == "''" { "" } else { word }))
     }
 
-    fn request(options: &str) -> (Request, Option<Format>) {
+    fn request(options: &str) -> (Request, Option<TokenFormat>) {
         match parse(&format!("token account get-access-token {options}")).unwrap().command {
             Command::Account(Account::GetAccessToken(typed)) => (typed.request, typed.output.format),
             other => panic!("{other:?}"),
@@ -374,7 +411,7 @@ mod tests {
     #[test]
     fn options_are_spelt_as_with_az() {
         for spelling in ["-o=tsv", "-otsv", "-o tsv", "--output=tsv", "--output tsv", "--out tsv", "-o TSV"] {
-            assert_eq!(request(spelling).1, Some(Format::Tsv), "{spelling}");
+            assert_eq!(request(spelling).1, Some(TokenFormat::Plain(Format::Tsv)), "{spelling}");
         }
         for spelling in ["-s x", "-n x", "--name x", "--subscription x", "--subsc x", "-s y -n x"] {
             assert_eq!(request(spelling).0.subscription.as_deref(), Some("x"), "{spelling}");

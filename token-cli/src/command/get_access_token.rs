@@ -5,7 +5,7 @@ use token_core::authority::scope_of;
 use token_core::{AccessToken, TokenRequest};
 
 use crate::app::App;
-use crate::args::{Format, GetAccessToken, Request, ResourceType, given, given_all};
+use crate::args::{GetAccessToken, Request, ResourceType, TokenFormat, given, given_all};
 use crate::az;
 use crate::choice::{Choice, Selected};
 use crate::output;
@@ -33,14 +33,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn print(&self, format: Option<Format>) -> Result<(), Failure> {
+    pub(super) fn print(&self, format: Option<TokenFormat>) -> Result<(), Failure> {
         match format {
-            Some(Format::Header) => output::text(&format!(
+            Some(TokenFormat::Header) => output::text(&format!(
                 "Authorization: {} {}\n",
                 self.token_type(),
                 self.token.secret.expose()
             )),
-            format => output::value(format, &self.value()),
+            Some(TokenFormat::Plain(format)) => output::value(Some(format), &self.value()),
+            None => output::value(None, &self.value()),
         }
     }
 
