@@ -1,7 +1,7 @@
 //! The refresh protocol: how a token request becomes an access token.
 //!
 //! A refresh token that rotates is one mutable register, not a cache entry. Its entry is a small state machine
-//! ([`State`]); every transition is a swap, and the lease only keeps the work single. The steps are numbered as
+//! ([`State`](crate::State)); every transition is a swap, and the lease only keeps the work single. The steps are numbered as
 //! in ARCHITECTURE.md: 1 and 2 are here, the others in the files beside it, and none of them anywhere else.
 
 mod answer;

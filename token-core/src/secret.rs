@@ -7,7 +7,7 @@ use zeroize::ZeroizeOnDrop;
 /// A secret text, wiped from memory when dropped.
 ///
 /// It has no `Display`, its `Debug` is redacted, and it does not serialize by itself: what is about to be
-/// sealed names [`exposed`] field by field.
+/// sealed names its serialization field by field.
 ///
 /// ```
 /// let secret = token_core::Secret::new("hunter2");
