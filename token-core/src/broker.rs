@@ -20,6 +20,7 @@ use crate::cache::{Lease, Owner, TokenCache};
 use crate::clock::{Clock, SystemClock};
 use crate::error::BrokerError;
 use crate::expiry::{Freshness, freshness};
+use crate::faults;
 use crate::flights::{FlightId, Flights, Landing};
 use crate::key::{Key, SignInId};
 use crate::request::TokenRequest;
@@ -151,6 +152,7 @@ impl Broker {
         // Step 1: a fresh token is the answer.
         let key = request.key();
         let slot = inner.load_access(&key).await?;
+        faults::point("loaded");
         let current = slot.value().and_then(|stored| stored.token.clone());
         let state = current.as_ref().map_or(Freshness::Dead, |token| inner.freshness(token, request));
         let usable = current.clone().filter(|_| match state {

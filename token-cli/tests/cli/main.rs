@@ -1,9 +1,12 @@
-//! The program as its users run it: processes, a home directory, and an issuer over real HTTP.
-#![allow(clippy::unwrap_used, reason = "a test stops where it broke")]
+//! The program as its users run it: real processes, a real issuer, a home directory that nobody has used before.
+#![allow(clippy::unwrap_used, reason = "a test fails where something is not as it expects")]
+#![allow(clippy::disallowed_methods, reason = "tests set the stage with the means of the system itself")]
 
 mod desk;
 mod errors;
+mod harness;
 mod secrecy;
 mod sharing;
 mod sign_in;
 mod signals;
+mod storm;
