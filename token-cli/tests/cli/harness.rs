@@ -1,9 +1,9 @@
 //! A home, an issuer and the built program; and what one needs to run many of it.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{Read as _, Seek as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 use serde_json::Value;
 use tempfile::TempDir;
-use token_testkit::{Counts, IssuedToken, Issuer, Rotation, Route, RunningIssuer, Settings, World};
+use token_testkit::{IssuedToken, Issuer, Rotation, Route, RunningIssuer, Settings, World};
 
 /// The program under test, built with the fault points of `token-core`.
 pub(crate) const TOKEN: &str = env!("CARGO_BIN_EXE_token");
@@ -226,7 +226,8 @@ pub(crate) fn strict(latency_ms: u64) -> Settings {
 
 /// Does so many rounds, shared out among some labs of these settings that work side by side.
 pub(crate) fn rounds(settings: &Settings, rounds: usize, round: impl Fn(&Lab) + Sync) {
-    const LABS: usize = 4;
+    // More than there are processors: a new sign-in waits a second for the first poll of its code.
+    const LABS: usize = 8;
     std::thread::scope(|scope| {
         for number in 0..LABS {
             let (settings, round) = (settings.clone(), &round);
@@ -274,10 +275,6 @@ impl Running {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let pidfd = pidfd_open(pid_of(&child), PidfdFlags::empty()).unwrap();
         Self { child, pidfd, stdout, stderr, shown: shown.join(" ") }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Sends a signal, which may find it ended.

@@ -5,6 +5,8 @@
 mod desk;
 mod errors;
 mod harness;
+mod interruption;
+mod outliving;
 mod secrecy;
 mod sharing;
 mod sign_in;
