@@ -156,7 +156,7 @@ impl fmt::Display for GrantError {
             GrantErrorKind::Refused(error) => write!(f, "{error}"),
             GrantErrorKind::Interrupted => write!(f, "the connection to {endpoint} ended before its answer"),
             GrantErrorKind::Unintelligible { status } => {
-                write!(f, "{endpoint} answered with status {status} and no OAuth answer")
+                write!(f, "{endpoint} gave an answer of no use (status {status})")
             }
             GrantErrorKind::TimedOut => write!(f, "{endpoint} did not answer in time"),
             GrantErrorKind::Unsendable => write!(f, "could not make a request to {endpoint}"),
@@ -236,7 +236,7 @@ pub enum BrokerError {
         account: String,
     },
     /// The issuer asked to be left alone, or this host could not reach it a moment ago.
-    #[error("{authority} is left alone for another {} seconds", seconds.max(&1))]
+    #[error("{authority} {} for another {} seconds", left_alone(*throttled), seconds.max(&1))]
     LeftAlone {
         /// The issuer's host.
         authority: String,
@@ -298,6 +298,11 @@ pub enum BrokerError {
     /// The broker is closing: its process is about to end.
     #[error("interrupted")]
     Closing,
+}
+
+/// Why an issuer is left alone.
+fn left_alone(throttled: bool) -> &'static str {
+    if throttled { "asked to be left alone" } else { "brought no token a moment ago and is left alone" }
 }
 
 impl BrokerError {

@@ -59,17 +59,22 @@ impl Rescue {
     pub fn host(&self) -> io::Result<String> {
         let path = self.dir.join(HOST);
         let read = |path: &Path| fs::read_to_string(path).map(|text| text.trim().to_owned());
-        match read(&path) {
+        let damaged = match read(&path) {
             Ok(host) if !host.is_empty() => return Ok(host),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error),
-        }
+        };
         self.make_dir()?;
         let fresh = self.dir.join(format!(".{HOST}-{}", hex(&rand::random::<[u8; 8]>())));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(hex(&rand::random::<[u8; 16]>()).as_bytes())?;
         file.sync_all()?;
+        if damaged {
+            fs::rename(&fresh, &path)?;
+            return read(&path);
+        }
         // link(2) fails where the name exists: the loser of a race takes the winner's id.
         let linked = fs::hard_link(&fresh, &path);
         fs::remove_file(&fresh)?;

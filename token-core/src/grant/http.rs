@@ -1,6 +1,7 @@
 //! The transport over HTTP.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,9 +145,25 @@ fn failed(source: reqwest::Error, from: &str) -> GrantError {
     } else {
         GrantErrorKind::Interrupted
     };
-    let source: Box<dyn Error + Send + Sync> = Box::new(source.without_url());
-    GrantError::new(kind, from).because(source)
+    GrantError::new(kind, from).because(Cause(source.without_url()))
 }
+
+/// What lies at the bottom of a failure. The layers above it say nothing about this request ("error sending request",
+/// "client error (Connect)"), or the same in other words.
+#[derive(Debug)]
+struct Cause(reqwest::Error);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cause: &dyn Error = &self.0;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        fmt::Display::fmt(cause, f)
+    }
+}
+
+impl Error for Cause {}
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim)

@@ -127,7 +127,7 @@ async fn what_is_no_token_is_unintelligible() {
         (200, r#"{"access_token":"at-secret"#, "not JSON"),
         (200, "<!DOCTYPE html><p>at-secret", "a page for people"),
         (404, r#"{"access_token":"at-secret","token_type":"Bearer"}"#, "neither a token nor a refusal"),
-        (502, "<html>Bad Gateway", "neither a token nor a refusal"),
+        (502, "<html>Bad Gateway", "a page for people"),
         (500, r#"{"error":{"code":"Oops"}}"#, "neither a token nor a refusal"),
         (302, "", "another place"),
         (307, r#"{"error":"invalid_grant"}"#, "another place"),
