@@ -70,7 +70,6 @@ async fn ours_may_be_there_already() {
             1,
             Act::run({
                 let (clock, request) = (world.clock.clone(), world.request_for("api:read"));
-                let leases = leases;
                 async move {
                     if leases == Leases::Time {
                         clock.advance(seconds(16));
@@ -322,7 +321,7 @@ async fn a_store_that_never_takes_the_answer_costs_nobody_the_token_and_the_resc
         let process = world.process("a");
         let cache = process.cache.clone();
         world.issuer.meanwhile(async move { cache.set_down(true) });
-        let began = tokio::time::Instant::now();
+        let began = crate::world::moment();
         let token = process.get(&world.request()).await.unwrap();
         assert!(token.secret.expose().starts_with("at-"));
         assert!(

@@ -160,7 +160,7 @@ async fn throttled_and_refused_and_sign_in_needed_are_said_at_once() {
     world.issuer.script([Step::Throttle(429, Some(60))]);
     let process = world.process("a");
     assert!(process.get(&world.request()).await.is_err());
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     let error = world.process("b").get(&world.request()).await.unwrap_err();
     assert!(matches!(error, BrokerError::LeftAlone { throttled: true, seconds: 59..=60, .. }), "{error:?}");
     assert_eq!((world.issuer.requests(), began.elapsed()), (1, seconds(0)));
@@ -257,7 +257,7 @@ async fn a_young_note_of_the_same_host_is_respected_until_the_settle_time() {
     let process = world.process("a");
     let host = token_core::Rescue::new(world.rescue_dir("a"), false).host().unwrap();
     world.leave_note(&host, seconds(1)).await;
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     process.get(&world.request()).await.unwrap();
     let waited = world.issuer.asked()[0].at;
     assert!(began.elapsed() >= SETTLE - seconds(1), "{:?}", began.elapsed());
@@ -269,7 +269,7 @@ async fn another_hosts_note_is_respected_three_seconds_more() {
     let world = World::fleet().await;
     world.age(Freshness::Dead).await;
     world.leave_note("another", seconds(1)).await;
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     world.process("a").get(&world.request()).await.unwrap();
     let least = SETTLE + OTHER_HOST - seconds(1);
     assert!(began.elapsed() >= least && began.elapsed() < least + seconds(1), "{:?}", began.elapsed());
@@ -280,7 +280,7 @@ async fn under_a_kernel_lock_a_notes_writer_is_dead_and_nobody_waits() {
     let world = World::one_host().await;
     world.age(Freshness::Dead).await;
     world.leave_note("another", seconds(1)).await;
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     world.process("a").get(&world.request()).await.unwrap();
     assert!(began.elapsed() < seconds(1), "{:?}", began.elapsed());
 }
@@ -297,7 +297,7 @@ async fn who_waits_for_a_note_releases_the_lease_and_goes_on_when_the_note_is_go
     let lease = world.memory.try_lease(&world.credential_key(), &owner, millis(1)).await.unwrap();
     assert!(matches!(lease, token_core::TryLease::Granted(_)));
     world.set_state(State::Idle).await;
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     got.await.unwrap().unwrap();
     assert!(began.elapsed() < seconds(1), "{:?}", began.elapsed());
 }
@@ -308,7 +308,7 @@ async fn a_note_from_far_in_the_future_binds_nobody() {
     world.age(Freshness::Dead).await;
     world.leave_note("another", seconds(0)).await;
     world.clock.turn_back(seconds(3600));
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     world.store_token(&world.request(), &world.token("dead", 0)).await;
     world.process("a").get(&world.request()).await.unwrap();
     assert!(began.elapsed() < seconds(1), "{:?}", began.elapsed());
@@ -323,7 +323,7 @@ async fn a_note_that_is_a_blink_ahead_of_our_reading_of_the_stores_clock_is_resp
     world.leave_note("another", seconds(0)).await;
     world.clock.turn_back(millis(50));
     // When somebody gets the lease
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     world.process("a").get(&world.request()).await.unwrap();
     // Then it waits like for any young note.
     assert!(began.elapsed() >= SETTLE, "{:?}", began.elapsed());
@@ -337,7 +337,7 @@ async fn another_flight_may_bring_the_token_while_its_note_is_waited_for() {
     let got = world.process("a").ask(&world.request());
     tokio::time::sleep(seconds(2)).await;
     world.store_token(&world.request(), &world.token("another's", 3600)).await;
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     assert_eq!(got.await.unwrap().unwrap().secret.expose(), "another's");
     assert!(began.elapsed() < millis(100));
     assert_eq!(world.issuer.requests(), 0);

@@ -81,7 +81,7 @@ async fn nothing_new_begins_once_a_process_is_settled() {
     assert!(matches!(process.get(&world.request()).await, Err(BrokerError::Closing)));
     assert_eq!(world.issuer.requests(), 0);
     // Nobody is kept waiting by it, and what is good is still served.
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     world.process("a").get(&world.request()).await.unwrap();
     assert!(began.elapsed() < seconds(1));
     process.get(&world.request()).await.unwrap();
@@ -97,7 +97,7 @@ async fn settling_waits_for_the_answer_to_be_stored() {
     world.issuer.set_latency(seconds(5));
     drop(process.ask(&world.request()));
     until("it is in flight", || world.issuer.requests() == 1).await;
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     process.broker.settled().await;
     assert!(began.elapsed() >= seconds(4));
     assert_ne!(world.refresh_token().await, "rt-1");
@@ -113,7 +113,7 @@ async fn a_runtime_that_ends_frees_a_kernel_lock() {
     drop(process.ask(&world.request()));
     until("it is in flight", || world.issuer.requests() == 1).await;
     process.kill();
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     world.process("a").get(&world.request()).await.unwrap();
     assert!(began.elapsed() < seconds(1));
     assert!(world.lives().await);

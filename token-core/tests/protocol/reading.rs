@@ -10,7 +10,7 @@ async fn a_reader_is_served_what_is_good_and_never_leases_nor_writes() {
         let world = World::fleet().await;
         world.age(wanted).await;
         let reader = world.reader();
-        let began = tokio::time::Instant::now();
+        let began = crate::world::moment();
         assert_eq!(reader.get(&world.request()).await.unwrap().secret.expose(), "first of rt-1");
         assert_eq!(began.elapsed(), seconds(0));
         for op in [Op::Lease, Op::Swap, Op::Release, Op::List] {
@@ -25,7 +25,7 @@ async fn a_reader_waits_for_a_refresher_to_the_deadline() {
     let world = World::fleet().await;
     world.age(Freshness::Dead).await;
     let reader = world.reader();
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     let error = reader.get(&world.request()).await.unwrap_err();
     assert!(matches!(error, BrokerError::NoRefresher { .. }), "{error:?}");
     assert!(error.to_string().contains("no refresher is running"));
@@ -40,7 +40,7 @@ async fn a_reader_gets_what_a_refresher_brings() {
     let asked = world.reader().ask(&world.request());
     tokio::time::sleep(seconds(3)).await;
     let token = world.process("a").get(&world.request()).await.unwrap();
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     assert_eq!(asked.await.unwrap().unwrap().secret.expose(), token.secret.expose());
     assert!(began.elapsed() < millis(100));
 }
@@ -50,7 +50,7 @@ async fn a_short_token_serves_a_reader_when_nobody_refreshes() {
     let world = World::fleet().await;
     world.age(Freshness::Short).await;
     let reader = world.reader();
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     assert_eq!(reader.get(&world.request()).await.unwrap().secret.expose(), "first of rt-1");
     assert_eq!(began.elapsed().as_secs(), 5);
     assert!(matches!(reader.get(&world.lasting(600)).await, Err(BrokerError::NoRefresher { .. })));

@@ -36,7 +36,7 @@ async fn a_due_token_is_refreshed_by_one_and_serves_the_others_without_waiting()
         let first = processes[0].ask(&world.request());
         until("the first one is at it", || world.issuer.requests() == 1).await;
 
-        let began = tokio::time::Instant::now();
+        let began = crate::world::moment();
         for process in &processes {
             assert_eq!(process.get(&world.request()).await.unwrap().secret.expose(), "first of rt-1");
         }
@@ -52,7 +52,7 @@ async fn a_due_token_serves_while_another_flights_note_is_young() {
     world.age(Freshness::Due).await;
     world.leave_note("another host", seconds(1)).await;
     let process = world.process("a");
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     assert_eq!(process.get(&world.request()).await.unwrap().secret.expose(), "first of rt-1");
     assert_eq!(began.elapsed(), seconds(0));
     assert_eq!(world.issuer.requests(), 0);
@@ -186,7 +186,7 @@ async fn who_waits_is_served_before_the_lease_is_released() {
         );
         drop(holder.ask(&world.request()));
         until("the holder is at it", || world.issuer.requests() == 1).await;
-        let began = tokio::time::Instant::now();
+        let began = crate::world::moment();
         waiter.get(&world.request()).await.unwrap();
         assert!(began.elapsed() < seconds(1), "{:?}", began.elapsed());
         assert_eq!(world.issuer.requests(), 1);
@@ -257,13 +257,13 @@ async fn a_caller_waits_thirty_seconds_and_five_with_a_usable_token() {
 
     world.age(Freshness::Short).await;
     hold().await;
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     assert_eq!(process.get(&world.request()).await.unwrap().secret.expose(), "first of rt-1");
     assert_eq!(began.elapsed().as_secs(), 5);
 
     world.age(Freshness::Dead).await;
     hold().await;
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     let process = world.process("a");
     assert!(matches!(process.get(&world.request()).await, Err(BrokerError::Busy { .. })));
     assert_eq!(began.elapsed().as_secs(), 30);
@@ -326,7 +326,7 @@ async fn a_lease_that_is_held_is_tried_again_soon_after_its_release() {
     let got = world.process("a").ask(&world.request());
     tokio::time::sleep(seconds(2)).await;
     world.memory.release(lease).await.unwrap();
-    let began = tokio::time::Instant::now();
+    let began = crate::world::moment();
     got.await.unwrap().unwrap();
     assert!(began.elapsed() < millis(600), "{:?}", began.elapsed());
 }

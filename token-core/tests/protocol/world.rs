@@ -40,6 +40,12 @@ pub fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// Now, in paused time.
+#[expect(clippy::disallowed_methods, reason = "here nothing but tokio's time passes")]
+pub fn moment() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
@@ -545,10 +551,6 @@ impl Handle {
         lock(&self.state).calls.get(&op).copied().unwrap_or(0)
     }
 
-    pub fn forget_calls(&self) {
-        lock(&self.state).calls.clear();
-    }
-
     /// Cuts this process off from the store, or lets it reach it again.
     pub fn set_down(&self, down: bool) {
         lock(&self.state).down = down;
@@ -736,13 +738,11 @@ pub enum Step {
     /// The answer has no refresh token, and the old one stays good.
     NoRefreshToken,
     Scopes(&'static str),
-    Life(i64),
 }
 
 /// A request that reached the issuer.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub process: usize,
     pub at: Duration,
     pub connect_timeout: Duration,
     pub path: String,
@@ -807,10 +807,6 @@ impl Issuer {
 
     pub fn set_latency(&self, latency: Duration) {
         lock(&self.state).latency = latency;
-    }
-
-    pub fn set_rotation(&self, rotation: Rotation) {
-        lock(&self.state).rotation = rotation;
     }
 
     /// The requests to the token endpoint so far.
@@ -883,7 +879,6 @@ impl Issuer {
             let mut state = lock(&self.state);
             let is_token = path.ends_with("/token");
             state.asked.push(Asked {
-                process,
                 at: self.clock.uptime(),
                 connect_timeout,
                 path: path.clone(),
@@ -943,7 +938,6 @@ impl Issuer {
             Step::InterruptedAfter => return Err(GrantErrorKind::Interrupted),
             Step::HangAfter => std::future::pending::<()>().await,
             Step::Scopes(scopes) => body["scope"] = scopes.into(),
-            Step::Life(life) => body["expires_in"] = life.into(),
             _ => {}
         }
         let scope = form.get("scope").map_or("all", String::as_str).replace(' ', "+");
