@@ -37,6 +37,22 @@ async fn storm(seed: u64, leases: Leases, rotation: Rotation) {
         let steps = random.random_range(0..4);
         world.issuer.script((0..steps).map(|_| step(random)));
         let mut asked = Vec::new();
+        if random.random_bool(0.3) {
+            // One is stopped under its lease, begins late, and is still in flight when the lease ends.
+            let process = world.process("a");
+            let time = seconds(random.random_range(8..14));
+            process.after(
+                Op::Load,
+                Kind::Credential,
+                0,
+                Act::run(async move { tokio::time::sleep(time).await }),
+            );
+            world.issuer.calm();
+            world.issuer.script([Step::HangAfter]);
+            let request = world.forced();
+            asked.push((process.ask(&request), process, request));
+            tokio::time::sleep(millis(50)).await;
+        }
         for _ in 0..random.random_range(1..6) {
             let process = world.process(["a", "b", "c"].choose(random).unwrap());
             for _ in 0..random.random_range(0..3) {
