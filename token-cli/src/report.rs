@@ -6,7 +6,9 @@ use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use token_core::{BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, Note, SealError};
+use token_core::{
+    BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, GrantErrorKind, Note, SealError,
+};
 
 use crate::config::PROCESS;
 use crate::program;
@@ -47,9 +49,8 @@ impl Failure {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
-            // Drivers tend to repeat their cause in their own text, and the HTTP client's layers say nothing at all.
-            let says_something = !text.is_empty() && !EMPTY_WORDS.contains(&text.as_str());
-            if says_something && self.causes.last().is_none_or(|last| !last.ends_with(&text)) {
+            // Drivers tend to repeat their cause in their own text.
+            if !text.is_empty() && self.causes.last().is_none_or(|last| !last.ends_with(&text)) {
                 self.causes.push(text);
             }
             next = error.source();
@@ -119,13 +120,13 @@ impl Failure {
 
     fn render(&self, style: Style) -> String {
         let label = if program::is_az() { "ERROR" } else { "error" };
-        let mut text = format!("{}{label}:{} {}\n", style.error, style.reset, printable(&self.message));
+        let mut text = format!("{}{label}:{} {}\n", style.error, style.reset, part(&self.message));
         for cause in &self.causes {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{}cause:{} {}", style.cause, style.reset, printable(cause));
+            let _ = writeln!(text, "{}cause:{} {}", style.cause, style.reset, part(cause));
         }
         for hint in &self.hints {
-            let _ = writeln!(text, "{}hint:{} {}", style.hint, style.reset, printable(hint));
+            let _ = writeln!(text, "{}hint:{} {}", style.hint, style.reset, part(hint));
         }
         text
     }
@@ -198,14 +199,15 @@ impl From<CacheError> for Failure {
     fn from(error: CacheError) -> Self {
         let failure = Self::of(&error);
         match error.kind() {
-            CacheErrorKind::Corrupt => failure.hint(format!(
-                "'{name} cache purge' removes damaged access tokens; '{name} login' replaces a damaged sign-in",
-                name = program::name()
-            )),
+            // Damaged access tokens are replaced without a word, so this is what only a sign-in makes.
+            CacheErrorKind::Corrupt => Self::damaged(&error, &format!("{} login", program::name())),
             CacheErrorKind::Unsuitable | CacheErrorKind::Denied => failure.hint(format!(
                 "TOKEN_CACHE or `cache` in the config names another place; '{} config show' shows the present one",
                 program::name()
             )),
+            CacheErrorKind::Full => failure.hint(
+                "nothing was lost; make room there, or name another place in TOKEN_CACHE or as `cache` in the config",
+            ),
             _ => failure,
         }
     }
@@ -222,6 +224,9 @@ impl Failure {
     pub(crate) fn of_broker(error: BrokerError, sign_in: &str) -> Self {
         let again = || format!("'{sign_in}' signs in again");
         match error {
+            BrokerError::Cache(error) if error.kind() == CacheErrorKind::Corrupt => {
+                Self::damaged(&error, sign_in)
+            }
             BrokerError::Cache(error) => error.into(),
             BrokerError::NotSignedIn { .. } | BrokerError::SignedOut { .. } => {
                 Self::of(&error).hint(again()).exit(Exit::SignInNeeded)
@@ -235,8 +240,15 @@ impl Failure {
                     "invalid_grant" | "interaction_required" | "login_required" | "consent_required" => {
                         failure.hint(again()).exit(Exit::SignInNeeded)
                     }
+                    // The place of a secret in the command tells that there is one.
+                    "invalid_client" | "unauthorized_client" if sign_in.contains('…') => {
+                        failure.hint(format!("'{sign_in}' gives it another secret"))
+                    }
                     "invalid_client" | "unauthorized_client" => {
-                        failure.hint(format!("'{sign_in}' gives it another secret or client"))
+                        failure.hint("whoever runs the issuer can allow the client")
+                    }
+                    "invalid_scope" | "invalid_target" | "invalid_resource" | "invalid_request" => {
+                        failure.hint("--scope, --resource and --tenant say what is asked for, and where")
                     }
                     _ => failure,
                 }
@@ -244,20 +256,59 @@ impl Failure {
             BrokerError::NotGranted { .. } => Self::of(&error)
                 .hint(format!("'{sign_in}' with --scope asks for it"))
                 .exit(Exit::SignInNeeded),
-            BrokerError::LeftAlone { throttled, .. } => Self::of(&error).hint(if throttled {
-                "the issuer asked for it; the same command succeeds afterwards"
-            } else {
-                "it could not be reached a moment ago; the same command tries again afterwards"
-            }),
+            BrokerError::LeftAlone { .. } => Self::of(&error).hint("the same command tries again afterwards"),
+            BrokerError::Grant { ref source, .. } => {
+                let failure = Self::of(&error);
+                match &source.kind {
+                    GrantErrorKind::Throttled { .. } => {
+                        failure.hint("the same command tries again afterwards")
+                    }
+                    GrantErrorKind::Refused(_) => failure.hint(
+                        "the issuer has trouble of its own; the same command tries again after 10 seconds",
+                    ),
+                    _ => failure.helped(source, "the same command tries again after 30 seconds"),
+                }
+            }
+            BrokerError::Discovery { ref source, .. } => Self::of(&error).helped(source, TRIES_AGAIN),
             BrokerError::Sealed { source: SealError::MissingKey { .. }, .. } => Self::of(&error).hint(
                 "put that key into the key file, or name it in TOKEN_KEY (file:PATH or env:NAME)".to_owned(),
             ),
             BrokerError::Sealed { source: SealError::Plaintext, .. } => {
                 Self::of(&error).hint("key = \"none\" in the config, or TOKEN_KEY=none, reads it")
             }
-            BrokerError::Sealed { source: SealError::Damaged, .. } => Self::of(&error).hint(again()),
+            BrokerError::Sealed { source: SealError::ReadersKey, .. } => {
+                Self::of(&error).hint("TOKEN_KEY or `key` in the config has to name the whole key for this")
+            }
+            BrokerError::Sealed { source: SealError::Damaged, .. } => {
+                Self::of(&error).hint(replaced(sign_in)).exit(Exit::SignInNeeded)
+            }
             error => Self::of(&error),
         }
+    }
+
+    /// With what helps where a request brought nothing; `later` says what becomes of the next one.
+    pub(crate) fn helped(self, error: &GrantError, later: &str) -> Self {
+        match &error.kind {
+            GrantErrorKind::Unreachable if error.source().is_some_and(is_about_certificates) => self
+                .hint("SSL_CERT_FILE names the certificates of an authority that this system does not know"),
+            GrantErrorKind::Unreachable => {
+                self.hint(format!("is the network there, and is HTTPS_PROXY right? {later}"))
+            }
+            GrantErrorKind::Unintelligible { status: ..500 } => {
+                self.hint(format!("a proxy or a guest network may have answered in its place; {later}"))
+            }
+            GrantErrorKind::Interrupted
+            | GrantErrorKind::TimedOut
+            | GrantErrorKind::Throttled { .. }
+            | GrantErrorKind::Unintelligible { .. } => self.hint(later),
+            _ => self,
+        }
+    }
+
+    /// What is stored of a sign-in cannot be read. Whoever found that out says which file or entry, and why.
+    fn damaged(error: &CacheError, sign_in: &str) -> Self {
+        let failure = error.source().map_or_else(|| Self::of(error), Self::of);
+        failure.hint(replaced(sign_in)).exit(Exit::SignInNeeded)
     }
 
     fn interrupted(mut self, note: Option<&Note>) -> Self {
@@ -279,13 +330,38 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Text from anywhere as it may go to a terminal: control characters, which could recolour or move it, become
-/// spaces.
-fn printable(text: &str) -> String {
-    text.trim_end().chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+/// What becomes of the next request where nobody is left alone meanwhile.
+pub(crate) const TRIES_AGAIN: &str = "the same command tries again";
+
+fn replaced(sign_in: &str) -> String {
+    format!("'{sign_in}' signs in again and replaces it; until then it stays as it is")
 }
 
-const EMPTY_WORDS: [&str; 3] = ["error sending request", "client error (Connect)", "tcp connect error"];
+fn is_about_certificates(cause: &(dyn Error + 'static)) -> bool {
+    cause.to_string().contains("certificate")
+}
+
+/// Text from anywhere as it may go to a terminal: control characters, which could recolour or move it, become
+/// spaces, and what turns the order of letters about goes.
+fn printable(text: &str) -> String {
+    let turns = |c: &char| matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.trim_end()
+        .chars()
+        .filter(|c| !turns(c))
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .collect()
+}
+
+/// The same for a part of a failure. Lines after the first are indented: a text from elsewhere cannot look like a
+/// part of its own.
+fn part(text: &str) -> String {
+    printable(text)
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n  ")
+}
 
 struct Style {
     error: &'static str,
@@ -303,19 +379,19 @@ impl Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use token_core::{GrantErrorKind, OAuthError};
+    use token_core::OAuthError;
 
     #[test]
     fn a_failure_tells_its_causes_and_what_helps() {
         let source = GrantError::new(GrantErrorKind::Unreachable, "https://login.example")
             .because("connection refused");
         let error = BrokerError::Grant { account: "ada@contoso.com".to_owned(), source };
-        let failure = Failure::of_broker(error, "token login").hint("wait");
+        let failure = Failure::of_broker(error, "token login");
         insta::assert_snapshot!(failure.text(), @r"
         error: could not get a token for ada@contoso.com
         cause: could not connect to https://login.example
         cause: connection refused
-        hint: wait
+        hint: is the network there, and is HTTPS_PROXY right? the same command tries again after 30 seconds
         ");
         assert_eq!(failure.exit_code(), 1);
     }
@@ -331,8 +407,8 @@ mod tests {
         let failure = Failure::of_broker(error, "token login --tenant t");
         insta::assert_snapshot!(failure.text(), @r"
         error: the issuer refused a token for ada
-        cause: AADSTS70043: The refresh token has expired 
-         [31mTrace
+        cause: AADSTS70043: The refresh token has expired
+           [31mTrace
         hint: 'token login --tenant t' signs in again
         ");
         assert_eq!(failure.exit_code(), 4);

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use token_core::grant::TokenAnswer;
 use token_core::grant::device_code::{self, DeviceRequest};
 use token_core::{
-    Account, Broker, Choice as SharedDefault, Credential, Grant, GrantError, Register, SignIn, State,
-    Subscription, TokenRequest,
+    Account, Broker, Choice as SharedDefault, Credential, Grant, GrantError, GrantErrorKind, Register,
+    SignIn, State, Subscription, TokenRequest,
 };
 
 use crate::app::App;
@@ -46,7 +46,22 @@ async fn device_code(app: &App, request: &DeviceRequest) -> Result<TokenAnswer, 
 }
 
 fn refused(error: &GrantError, message: &str) -> Failure {
-    Failure::new(message).caused_by(error)
+    let failure = Failure::new(message).caused_by(error);
+    let GrantErrorKind::Refused(refusal) = &error.kind else {
+        return failure.helped(error, report::TRIES_AGAIN);
+    };
+    match refusal.error.as_str() {
+        "access_denied" | "authorization_declined" | "expired_token" | "bad_verification_code" => {
+            failure.hint("the same command asks for a new code")
+        }
+        "invalid_client" | "unauthorized_client" => {
+            failure.hint("does the issuer know this client, and is this its secret?")
+        }
+        "temporarily_unavailable" | "server_error" => {
+            failure.hint("the issuer has trouble of its own; the same command tries again")
+        }
+        _ => failure,
+    }
 }
 
 /// What `login` knows once it has an answer.

@@ -116,7 +116,7 @@ async fn resolve(app: &App, name: &str) -> Result<String, Failure> {
     let (transport, clock) = (app.transport(), app.clock());
     tenant_id(&*transport, &app.cloud.authority_host, name, &*clock, CONNECT, ANSWER)
         .await
-        .map_err(|error| Failure::new(format!("Failed to resolve tenant '{name}'.")).caused_by(&error))
+        .map_err(|error| refused(&error, &format!("Failed to resolve tenant '{name}'.")))
 }
 
 async fn person(app: &App, typed: &Login, tenant: Option<&str>) -> Result<Signed, Failure> {
