@@ -7,7 +7,8 @@ use std::sync::Arc;
 use token_core::authority::Cloud;
 use token_core::grant::http::HttpTransport;
 use token_core::{
-    Account, AccountKind, Broker, BrokerError, Clock, KeyRing, Profile, Rescue, SystemClock, Transport,
+    Account, AccountKind, Broker, BrokerError, CacheErrorKind, Clock, KeyRing, Profile, Rescue, SealError,
+    SystemClock, Transport,
 };
 use tokio::runtime::Runtime;
 
@@ -60,13 +61,26 @@ impl App {
     }
 
     /// The broker for a sign-in, which makes the key where there is none yet.
+    ///
+    /// # Errors
+    /// Where a sign-in could surely not be stored: nobody shall be asked to sign in for nothing.
     pub(crate) fn broker_to_sign_in(&self) -> Result<&Broker, Failure> {
-        if let Some(broker) = self.broker.get() {
-            return Ok(broker);
-        }
         let load = key_ring::load_or_create(&self.config.key.value, &PROCESS, self.backend()?);
         let keys = self.poll(load)?;
-        self.open(keys)
+        if !keys.refreshes() {
+            return Err(Failure::new("this key can only read, and a sign-in takes the whole key")
+                .hint("TOKEN_KEY or `key` in the config names the key"));
+        }
+        let broker = self.open(keys)?;
+        match self.poll(broker.profile()) {
+            // The sign-in mends it.
+            Err(BrokerError::Sealed { source: SealError::Damaged, .. }) => {}
+            Err(BrokerError::Cache(error)) if error.kind() == CacheErrorKind::Corrupt => {}
+            Err(error) => return Err(self.failure(error, None)),
+            Ok(_) => {}
+        }
+        self.poll(self.backend()?.try_to_write())?;
+        Ok(broker)
     }
 
     /// The cache's own side, for what is not the broker's business.
@@ -114,7 +128,7 @@ impl App {
     /// The id of this user's state directory, which sign-ins made here carry.
     pub(crate) fn state_id(&self) -> Result<String, Failure> {
         Rescue::new(&self.config.paths.state, false).host().map_err(|error| {
-            Failure::new(format!("could not write to {}", self.config.paths.state.display()))
+            Failure::new(format!("could not keep this user's id in {}", self.config.paths.state.display()))
                 .caused_by(&error)
         })
     }
@@ -123,7 +137,10 @@ impl App {
     pub(crate) fn failure(&self, error: BrokerError, account: Option<&Selected>) -> Failure {
         let command = account
             .map_or_else(|| format!("{} login", program::name()), |account| self.sign_in_command(account));
-        Failure::of_broker(error, &command)
+        let sealed = matches!(error, BrokerError::Sealed { .. });
+        let failure = Failure::of_broker(error, &command);
+        // An entry's name alone does not tell where it is.
+        if sealed { failure.hint(format!("it is in {}", self.config.cache.value)) } else { failure }
     }
 
     /// Closes what is open, without waiting for threads that nobody waits for any more.

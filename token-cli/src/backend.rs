@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use token_cache_file::FileCache;
-use token_core::{CacheError, Rescue, TokenCache};
+use token_core::{CacheError, Owner, Profile, Rescue, TokenCache, TryLease};
 
 use crate::config::CacheLocation;
 
@@ -41,6 +42,15 @@ impl Backend {
     pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::File(_) => true,
+        }
+    }
+
+    /// Fails where nothing can be written, as far as taking a lease tells.
+    pub(crate) async fn try_to_write(&self) -> Result<(), CacheError> {
+        let cache = self.cache();
+        match cache.try_lease(&Profile::key(), &Owner::random(), Duration::from_secs(1)).await? {
+            TryLease::Granted(lease) => cache.release(lease).await,
+            TryLease::Held { .. } => Ok(()),
         }
     }
 
