@@ -357,14 +357,17 @@ fn duration_or_nothing(text: &str) -> Result<MinValidity, String> {
 /// `90`, `90s`, `10m`, `1h`, `1d`, and several of them in a row, as `1h30m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let malformed = || "expected seconds, or a time such as 10m or 1h30m".to_owned();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return bounded(Some(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return bounded(text.parse().ok());
     }
     let mut total: Option<u64> = Some(0);
     let mut rest = text;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(malformed)?;
-        let number: u64 = rest[..digits].parse().map_err(|_| malformed())?;
+        if digits == 0 {
+            return Err(malformed());
+        }
+        let number: Option<u64> = rest[..digits].parse().ok();
         let unit = match rest.as_bytes()[digits] {
             b's' => 1,
             b'm' => 60,
@@ -372,7 +375,7 @@ fn duration(text: &str) -> Result<Duration, String> {
             b'd' => 86400,
             _ => return Err(malformed()),
         };
-        total = total.and_then(|total| number.checked_mul(unit)?.checked_add(total));
+        total = total.and_then(|total| number?.checked_mul(unit)?.checked_add(total));
         rest = &rest[digits + 1..];
     }
     bounded(total)

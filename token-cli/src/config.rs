@@ -78,7 +78,7 @@ pub(crate) enum SecretSource {
 
 /// `[clouds.NAME]`: another Azure cloud, or a test authority.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct CloudTable {
     #[serde(deserialize_with = "https")]
     pub(crate) authority_host: Url,
@@ -90,7 +90,7 @@ pub(crate) struct CloudTable {
 
 /// `[issuers.NAME]`: an OpenID Connect issuer.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct IssuerTable {
     /// Exactly as it names itself.
     #[serde(deserialize_with = "issuer")]
@@ -124,8 +124,9 @@ impl Config {
     pub(crate) fn load(environment: &Environment<'_>) -> Result<Self, Failure> {
         let paths = Paths::new(environment)?;
         let named = environment.text("TOKEN_CONFIG");
+        let of_variable = |failure: Failure| failure.hint("it is set by TOKEN_CONFIG");
         let file = match &named {
-            Some(path) => Paths::expand(environment, path)?,
+            Some(path) => Paths::expand(environment, path).map_err(of_variable)?,
             None => paths.config.join("config.toml"),
         };
         let content = read(&file, named.is_some())?;
@@ -173,8 +174,8 @@ impl Environment<'_> {
 
     /// The home directory in the passwd entry of who runs us.
     pub(crate) fn passwd_home(&self) -> Option<PathBuf> {
-        // Where HOME is unset, std asks getpwuid_r.
-        if (self.0)("HOME").is_none() { std::env::home_dir() } else { None }
+        // Where HOME is unset or empty, std asks getpwuid_r.
+        if self.path("HOME").is_none() { std::env::home_dir() } else { None }
     }
 }
 
@@ -286,9 +287,9 @@ fn read(file: &Path, must_exist: bool) -> Result<File, Failure> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(File::default()),
         Err(error) => {
-            return Err(
-                Failure::new(format!("could not read the config {}", file.display())).caused_by(&error)
-            );
+            let failure =
+                Failure::new(format!("could not read the config {}", file.display())).caused_by(&error);
+            return Err(if must_exist { failure.hint("it is set by TOKEN_CONFIG") } else { failure });
         }
     };
     toml::from_str(&text).map_err(|error| {
@@ -354,7 +355,15 @@ fn local(path: &str) -> &str {
 
 /// A URL that a secret may be sent to: https, or plain http that does not leave the host.
 pub(crate) fn secure_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    let shown = match text.rsplit_once('@') {
+        // What stands before it may be a password.
+        Some((_, rest)) => format!("…@{rest}"),
+        None => text.to_owned(),
+    };
+    let url = Url::parse(text).map_err(|error| format!("{shown:?} is not a URL: {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("{shown:?} has a user name or password in it, which a URL may not carry here"));
+    }
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -364,8 +373,8 @@ pub(crate) fn secure_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
-        "http" => Err(format!("{text:?} is plain http: only https is allowed, except on loopback")),
-        _ => Err(format!("{text:?} is not an https URL")),
+        "http" => Err(format!("{shown:?} is plain http: only https is allowed, except on loopback")),
+        _ => Err(format!("{shown:?} is not an https URL")),
     }
 }
 

@@ -23,20 +23,22 @@ pub(crate) async fn load(
 ) -> Result<Option<KeyRing>, Failure> {
     let text = match source {
         KeySource::None => return Ok(Some(KeyRing::plaintext())),
-        KeySource::Environment(name) => Secret::new(
-            environment
-                .text(name)
-                .ok_or_else(|| Failure::new(format!("the key's environment variable {name} is not set")))?,
-        ),
+        KeySource::Environment(name) => Secret::new(environment.text(name).ok_or_else(|| {
+            Failure::new(format!("the key's environment variable {name} is not set")).hint(NAMES_IT)
+        })?),
         KeySource::File { path, default } => match read(path, *default)? {
             Some(text) => text,
             None => return missing(&*backend.cache(), path).await,
         },
     };
-    KeyRing::parse(text.expose())
-        .map(Some)
-        .map_err(|error| Failure::new(format!("could not read the key from {source}")).caused_by(&error))
+    KeyRing::parse(text.expose()).map(Some).map_err(|error| {
+        Failure::new(format!("could not read the key from {source}")).caused_by(&error).hint(
+            "what was sealed opens with its own key alone: put that back, or name it in TOKEN_KEY (file:PATH or env:NAME)",
+        )
+    })
 }
+
+const NAMES_IT: &str = "TOKEN_KEY or `key` in the config names it";
 
 /// Reads the key ring, and makes one where [`load`] finds none.
 pub(crate) async fn load_or_create(
@@ -71,7 +73,12 @@ pub(crate) async fn load_or_create(
 
 fn read(path: &Path, default: bool) -> Result<Option<Secret>, Failure> {
     let could_not = |error: io::Error| {
-        Failure::new(format!("could not read the key {}", path.display())).caused_by(&error)
+        let failure = Failure::new(format!("could not read the key {}", path.display()));
+        let failure = match error.kind() {
+            io::ErrorKind::InvalidData => failure.because("it is not text: a key is 32 bytes in base64"),
+            _ => failure.caused_by(&error),
+        };
+        failure.hint(NAMES_IT)
     };
     let mut file = match File::open(path) {
         Ok(file) => file,
