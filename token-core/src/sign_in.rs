@@ -65,7 +65,7 @@ impl Broker {
         .await?;
 
         if let Some(before) = before.filter(|before| *before != account.sign_in) {
-            self.end(&before, State::Replaced).await?;
+            drop(self.end(&before, State::Replaced).await?);
         }
         Ok(())
     }
@@ -73,15 +73,7 @@ impl Broker {
     /// Ends a sign-in for everybody who shares the cache: revokes its refresh token where the issuer offers that,
     /// deletes its access tokens, and takes the account out of the profile.
     pub async fn sign_out(&self, account: &Account) -> Result<SignedOut, BrokerError> {
-        let ended = self.end(&account.sign_in, State::Ended).await?;
-        let outcome = match ended {
-            Some(credential) => match self.inner.revoke(&credential).await {
-                Ok(Revoked::Done) => SignedOut::Revoked,
-                Ok(Revoked::NotOffered) => SignedOut::NotRevoked,
-                Err(error) => SignedOut::Unreached(error),
-            },
-            None => SignedOut::NotRevoked,
-        };
+        let outcome = self.end(&account.sign_in, State::Ended).await?;
         self.update_profile(|profile| {
             let present = profile.account(&account.name, &account.authority);
             if present.is_some_and(|present| present.sign_in == account.sign_in) {
@@ -127,8 +119,7 @@ impl Broker {
     }
 
     /// Puts a credential in its last state, under its lease if that is to be had, and deletes its access tokens.
-    /// Returns what it was where something could still be revoked.
-    async fn end(&self, sign_in: &SignInId, state: State) -> Result<Option<Credential>, BrokerError> {
+    async fn end(&self, sign_in: &SignInId, state: State) -> Result<SignedOut, BrokerError> {
         let inner = &self.inner;
         let key = sign_in.credential();
         // A person waits: without the lease the swaps are as safe, and a refresh under way finds out by itself.
@@ -142,26 +133,29 @@ impl Broker {
         Ok(ended)
     }
 
-    async fn swap_last(
-        &self,
-        key: &Key,
-        state: State,
-        leased: bool,
-    ) -> Result<Option<Credential>, BrokerError> {
+    async fn swap_last(&self, key: &Key, state: State, leased: bool) -> Result<SignedOut, BrokerError> {
         let inner = &self.inner;
         let slot = inner.store.load(key).await?;
         let mut slot = inner.bring_home(key, leased, slot).await?;
+        let (mut outcome, mut revoked) = (SignedOut::NotRevoked, None);
         loop {
-            let Some(current) = slot.value().cloned() else {
-                return Ok(None);
+            let Some(current) = slot.value().filter(|current| current.state.grant().is_some()).cloned()
+            else {
+                return Ok(outcome);
             };
-            if current.state.grant().is_none() {
-                return Ok(None);
+            // Revoked first: who is interrupted in between leaves a dead token here, and not a living one nowhere.
+            let spends = current.spends();
+            if matches!(state, State::Ended) && revoked.replace(spends) != Some(spends) {
+                outcome = match inner.revoke(&current).await {
+                    Ok(Revoked::Done) => SignedOut::Revoked,
+                    Ok(Revoked::NotOffered) => SignedOut::NotRevoked,
+                    Err(error) => SignedOut::Unreached(error),
+                };
             }
-            let last = Credential { state: state.clone(), ..current.clone() };
+            let last = Credential { state: state.clone(), ..current };
             let discard_after = Some(inner.clock.posix() + REMEMBERED);
             match inner.store.replace(key, &slot, &last, discard_after).await? {
-                Written::Done => return Ok(Some(current)),
+                Written::Done => return Ok(outcome),
                 Written::Conflict(current) => slot = current,
             }
         }

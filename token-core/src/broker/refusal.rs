@@ -91,12 +91,15 @@ impl Flight {
         } else {
             self.put_back(noted).await;
         }
-        let until = inner.clock.posix() + REFUSED;
-        self.store_access(access, move |stored| {
-            let (error, interrupted) = (error.clone(), note.clone());
-            stored.refusal = Some(Refusal { of: spent, error, until, interrupted });
-        })
-        .await;
+        // What was refused to who answers a claims challenge may be granted to who has none.
+        if self.request.claims.is_none() {
+            let until = inner.clock.posix() + REFUSED;
+            self.store_access(access, move |stored| {
+                let (error, interrupted) = (error.clone(), note.clone());
+                stored.refusal = Some(Refusal { of: spent, error, until, interrupted });
+            })
+            .await;
+        }
         Ok(Some(BrokerError::Refused { account, refusal, interrupted }))
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn token(
     }
     let unintelligible = |why| unintelligible(&response, said, why);
     if !(200..300).contains(&response.status) {
-        return Err(unintelligible(object(&response.body).err().unwrap_or("it is neither a token nor a refusal")));
+        return Err(unintelligible(
+            object(&response.body).err().unwrap_or("it is neither a token nor a refusal"),
+        ));
     }
     let mut members = object(&response.body).map_err(&unintelligible)?;
     let access_token =
