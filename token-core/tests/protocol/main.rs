@@ -8,6 +8,7 @@ mod answering;
 mod chaos;
 mod damage;
 mod judging;
+mod migrating;
 mod outliving;
 mod reading;
 mod refusing;

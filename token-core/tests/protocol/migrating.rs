@@ -1,0 +1,178 @@
+//! Sign-ins on their way to another cache.
+
+use std::sync::Arc;
+
+use token_core::{Broker, BrokerError, Kind, Left, MemoryCache, Migrated, State, TokenCache};
+
+use crate::world::{BOTH, Leases, Op, Process, Rotation, World, seconds, until};
+
+/// Another cache, under a key of its own, which reaches the same issuer.
+struct Elsewhere {
+    broker: Broker,
+    memory: MemoryCache,
+}
+
+impl Elsewhere {
+    fn of(world: &World) -> Self {
+        let memory = MemoryCache::with_clock(world.clock.clone());
+        let line = token_core::KeyRing::generate_line();
+        let keys = token_core::KeyRing::parse(line.expose()).unwrap();
+        let wire = world.process("elsewhere").wire;
+        let broker = Broker::new(Arc::new(memory.clone()), keys, wire).with_clock(world.clock.clone());
+        Self { broker, memory }
+    }
+
+    async fn credentials(&self) -> usize {
+        self.memory.list(Kind::Credential).await.unwrap().len()
+    }
+}
+
+async fn migrate(process: &Process, to: &Elsewhere) -> Migrated {
+    process.broker.migrate(&to.broker, false).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_moves_with_its_account_and_leaves_nothing_behind() {
+    for leases in BOTH {
+        let world = World::new(leases, Rotation::Strict).await;
+        let to = Elsewhere::of(&world);
+        let migrated = migrate(&world.process("a"), &to).await;
+        assert_eq!(migrated, Migrated { moved: vec![world.account.name.clone()], left: Vec::new() });
+
+        // What it left: no credential, no token, no account, and no way to spend it.
+        for kind in [Kind::Credential, Kind::AccessToken] {
+            assert!(world.memory.list(kind).await.unwrap().is_empty(), "{kind}");
+        }
+        let here = world.process("a");
+        assert!(here.broker.profile().await.unwrap().accounts.is_empty());
+        let error = here.get(&world.request()).await.unwrap_err();
+        assert!(matches!(error, BrokerError::NotSignedIn { .. }), "{error:?}");
+
+        // What it brought: a sign-in that refreshes.
+        let profile = to.broker.profile().await.unwrap();
+        assert_eq!(profile.accounts, std::slice::from_ref(&world.account));
+        to.broker.access_token(&world.request()).await.unwrap();
+        assert_eq!(world.issuer.requests(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_moves_nobody_spends_it() {
+    let world = World::fleet().await;
+    let to = Elsewhere::of(&world);
+    let mover = world.process("a");
+    mover.dies_after(Op::Swap, Kind::Credential, 0);
+    let task = tokio::spawn({
+        let (from, to) = (mover.broker.clone(), to.broker.clone());
+        async move { from.migrate(&to, false).await }
+    });
+    until("the mover is dead", || mover.is_dead()).await;
+    task.abort();
+    world.settle();
+    assert!(matches!(world.state().await, State::Moving(_)));
+    let error = world.process("b").get(&world.forced()).await.unwrap_err();
+    assert!(matches!(error, BrokerError::Moving { .. }), "{error:?}");
+    assert_eq!(world.issuer.requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_killed_anywhere_is_run_again() {
+    for leases in BOTH {
+        for (op, kind) in [
+            (Op::Load, Kind::Credential),
+            (Op::Swap, Kind::Credential),
+            (Op::Swap, Kind::AccessToken),
+            (Op::Load, Kind::Profile),
+            (Op::Swap, Kind::Profile),
+        ] {
+            for (skip, after) in [(0, false), (0, true), (1, false), (1, true)] {
+                let at = format!("{leases:?}, {op:?} of {kind} {skip}, after: {after}");
+                let world = World::new(leases, Rotation::Strict).await;
+                let to = Elsewhere::of(&world);
+                let mover = world.process("a");
+                match after {
+                    true => mover.dies_after(op, kind, skip),
+                    false => mover.dies_before(op, kind, skip),
+                }
+                let task = tokio::spawn({
+                    let (from, to) = (mover.broker.clone(), to.broker.clone());
+                    async move { from.migrate(&to, false).await }
+                });
+                until("the mover is done or dead", || mover.is_dead() || task.is_finished()).await;
+                task.abort();
+                world.settle();
+
+                let again = migrate(&world.process("a"), &to).await;
+                assert_eq!(again.left, Vec::new(), "{at}");
+                assert!(world.memory.list(Kind::Credential).await.unwrap().is_empty(), "{at}");
+                assert!(world.process("a").broker.profile().await.unwrap().accounts.is_empty(), "{at}");
+                assert_eq!(to.credentials().await, 1, "{at}");
+                assert_eq!(to.broker.profile().await.unwrap().accounts.len(), 1, "{at}");
+                to.broker
+                    .access_token(&world.request())
+                    .await
+                    .unwrap_or_else(|error| panic!("{at}: {error}"));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_under_way_is_waited_for_and_its_new_token_moves() {
+    let world = World::fleet().await;
+    let to = Elsewhere::of(&world);
+    let asked = world.process("a").ask(&world.forced());
+    until("the refresh is sent", || world.issuer.requests() == 1).await;
+    let migrated = migrate(&world.process("b"), &to).await;
+    asked.await.unwrap().unwrap();
+    assert_eq!(migrated.moved.len(), 1);
+    to.broker.access_token(&world.forced()).await.unwrap();
+    assert_eq!((world.issuer.requests(), world.issuer.most_in_flight()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rescue_comes_home_before_its_credential_moves() {
+    let world = World::one_host().await;
+    let to = Elsewhere::of(&world);
+    // Given a process that was killed when it had rescued an answer and not stored it.
+    let killed = world.process("a");
+    killed.dies_before(Op::Swap, Kind::Credential, 1);
+    let asked = killed.ask(&world.forced());
+    until("it is dead", || killed.is_dead()).await;
+    asked.abort();
+    assert_eq!(world.rescued("a").len(), 1);
+    world.clock.advance(seconds(61));
+    assert_eq!(migrate(&world.process("a"), &to).await.moved.len(), 1);
+    to.broker.access_token(&world.forced()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_refused_where_two_caches_would_spend_one_token() {
+    let world = World::fleet().await;
+    let to = Elsewhere::of(&world);
+    let migrated = world.process("a").broker.migrate(&to.broker, true).await.unwrap();
+    assert_eq!(migrated.left, [(world.account.name.clone(), Left::Rotates)]);
+    assert!(matches!(world.state().await, State::Idle(_)));
+    assert_eq!(to.credentials().await, 0);
+
+    // At Microsoft a spent refresh token lives on.
+    let world = World::microsoft().await;
+    let to = Elsewhere::of(&world);
+    let migrated = world.process("a").broker.migrate(&to.broker, true).await.unwrap();
+    assert_eq!(migrated.moved.len(), 1);
+    to.broker.access_token(&world.forced()).await.unwrap();
+    world.process("a").get(&world.forced()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_sign_in_over_there_stays() {
+    let world = World::new(Leases::Time, Rotation::Strict).await;
+    let to = Elsewhere::of(&world);
+    let account = token_core::Account { sign_in: token_core::SignInId::random(), ..world.account.clone() };
+    let sign_in = world.new_sign_in(&account, crate::world::issuer_endpoints());
+    to.broker.sign_in(sign_in).await.unwrap();
+    let migrated = migrate(&world.process("a"), &to).await;
+    assert_eq!(migrated.left, [(world.account.name.clone(), Left::SignedInThere)]);
+    assert!(matches!(world.state().await, State::Idle(_)));
+    assert_eq!(to.broker.profile().await.unwrap().accounts[0].sign_in, account.sign_in);
+}
