@@ -142,11 +142,16 @@ impl Lab {
 
     /// Runs `token` this often at once, with the arguments of each. They stand at the start together until the last
     /// of them is there.
-    pub(crate) fn run_at_once<'a>(&self, times: usize, arguments: impl Fn(usize) -> &'a [&'a str]) -> Vec<Output> {
+    pub(crate) fn run_at_once<'a>(
+        &self,
+        times: usize,
+        arguments: impl Fn(usize) -> &'a [&'a str],
+    ) -> Vec<Output> {
         let (held, barrier) = std::io::pipe().unwrap();
         let runs: Vec<Running> = (0..times)
             .map(|number| {
-                let mut command = self.program("/bin/sh", &["-c", "read -r _; exec \"$0\" \"$@\" </dev/null", TOKEN]);
+                let mut command =
+                    self.program("/bin/sh", &["-c", "read -r _; exec \"$0\" \"$@\" </dev/null", TOKEN]);
                 command.args(arguments(number)).stdin(held.try_clone().unwrap());
                 start(&mut command)
             })

@@ -10,7 +10,8 @@ use token_testkit::{Matching, Settings};
 use crate::harness::{FORCE, GET, Lab, RESOURCE, Running, TOKEN, start, strict};
 
 const CTRL_C: &[u8] = b"\x03";
-const NOTICE: &str = "Waiting for a refresh that is under way; Ctrl-C again ends at once and may lose the sign-in.";
+const NOTICE: &str =
+    "Waiting for a refresh that is under way; Ctrl-C again ends at once and may lose the sign-in.";
 
 /// A refresh whose request has arrived at the issuer, which does not answer yet.
 fn in_the_middle(lab: &Lab, run: impl FnOnce() -> Running) -> Running {

@@ -45,7 +45,8 @@ fn tokens_of_a_minute_cost_one_refresh_too() {
 #[test]
 fn two_resources_cost_two_refreshes_one_after_the_other() {
     let lab = Lab::signed_in(strict(LATENCY_MS));
-    let wanted = |number: usize| if number.is_multiple_of(2) { (GRAPH, GET_GRAPH) } else { (VAULT, GET_VAULT) };
+    let wanted =
+        |number: usize| if number.is_multiple_of(2) { (GRAPH, GET_GRAPH) } else { (VAULT, GET_VAULT) };
     for _ in 0..ROUNDS {
         lab.let_run_out(GET_GRAPH);
         lab.let_run_out(GET_VAULT);

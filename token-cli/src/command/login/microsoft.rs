@@ -140,16 +140,7 @@ async fn person(app: &App, typed: &Login, tenant: Option<&str>) -> Result<Signed
     let (Some(name), Some(tenant)) = (name, tenant) else {
         return Err(Failure::new("the issuer did not say who signed in"));
     };
-    let account = Account {
-        name: name.clone(),
-        kind: AccountKind::User,
-        sign_in: SignInId::random(),
-        authority: app.cloud.name.clone(),
-        tenant: Some(tenant.clone()),
-        scopes: Vec::new(),
-        signed_in_from: app.state_id()?,
-        signed_in_at: app.clock().posix(),
-    };
+    let account = account(app, &name, AccountKind::User, &tenant)?;
     let credential = Credential {
         sign_in: account.sign_in.clone(),
         account: name,
@@ -170,16 +161,7 @@ async fn service_principal(
     password: &token_core::Secret,
     tenant: String,
 ) -> Result<Signed, Failure> {
-    let account = Account {
-        name: id.to_owned(),
-        kind: AccountKind::ServicePrincipal,
-        sign_in: SignInId::random(),
-        authority: app.cloud.name.clone(),
-        tenant: Some(tenant.clone()),
-        scopes: Vec::new(),
-        signed_in_from: app.state_id()?,
-        signed_in_at: app.clock().posix(),
-    };
+    let account = account(app, id, AccountKind::ServicePrincipal, &tenant)?;
     let scopes = scopes(app, typed);
     let credential = Credential {
         sign_in: account.sign_in.clone(),
@@ -194,6 +176,20 @@ async fn service_principal(
     let request = TokenRequest { tenant: Some(tenant), scopes, capabilities, ..TokenRequest::new(&account) };
     let answer = client_credentials(app, &credential, &request).await?;
     Ok(Signed { account, credential, request, answer })
+}
+
+/// A new sign-in of an account in the active cloud.
+fn account(app: &App, name: &str, kind: AccountKind, tenant: &str) -> Result<Account, Failure> {
+    Ok(Account {
+        name: name.to_owned(),
+        kind,
+        sign_in: SignInId::random(),
+        authority: app.cloud.name.clone(),
+        tenant: Some(tenant.to_owned()),
+        scopes: Vec::new(),
+        signed_in_from: app.state_id()?,
+        signed_in_at: app.clock().posix(),
+    })
 }
 
 /// Asks for the first token in the client's own name; a secret that is wrong is never stored.
