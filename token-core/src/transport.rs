@@ -179,16 +179,27 @@ impl HttpRequest {
         }
     }
 
-    /// Every secret in it, to be kept out of what the other side says back.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let fields = self.form.iter().filter_map(|(_, value)| match value {
-            Field::Secret(secret) => Some(secret.expose()),
-            Field::Plain(_) => None,
-        });
-        let header = self.authorization.iter().map(|authorization| match authorization {
-            Authorization::Bearer(secret) | Authorization::Basic { secret, .. } => secret.expose(),
-        });
-        fields.chain(header)
+    /// Every secret in it, to be kept out of what the other side says back: as it is, and as it is encoded to travel.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        let mut secrets = Vec::new();
+        let mut add = |secret: &Secret| {
+            secrets.push(Secret::new(secret.expose()));
+            secrets.push(Secret::new(form_encoded(secret.expose()).as_str()));
+        };
+        for (_, value) in &self.form {
+            if let Field::Secret(secret) = value {
+                add(secret);
+            }
+        }
+        if let Some(authorization) = &self.authorization {
+            let (Authorization::Bearer(secret) | Authorization::Basic { secret, .. }) = authorization;
+            add(secret);
+            // What follows the scheme, without the padding, which is encoded in many ways and tells nothing.
+            let value = authorization.header_value();
+            let bare = value.expose().split_once(' ').map(|(_, value)| value.trim_end_matches('='));
+            secrets.extend(bare.map(Secret::new));
+        }
+        secrets
     }
 
     fn new(method: Method, url: Url) -> Self {
@@ -215,7 +226,7 @@ impl Authorization {
             Self::Bearer(token) => Secret::new(format!("Bearer {}", token.expose())),
             Self::Basic { id, secret } => {
                 let id: String = byte_serialize(id.as_bytes()).collect();
-                let secret = Zeroizing::new(byte_serialize(secret.expose().as_bytes()).collect::<String>());
+                let secret = form_encoded(secret.expose());
                 let pair = Zeroizing::new(format!("{id}:{}", *secret));
                 Secret::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(pair.as_bytes()))))
             }
@@ -266,6 +277,10 @@ pub(crate) fn endpoint(url: &Url) -> String {
         Some(port) => format!("{}://{host}:{port}", url.scheme()),
         None => format!("{}://{host}", url.scheme()),
     }
+}
+
+fn form_encoded(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(byte_serialize(text.as_bytes()).collect())
 }
 
 /// How often a waiting request looks at the clock.

@@ -171,6 +171,8 @@ fn refusal(response: &HttpResponse, said: &HttpRequest) -> Option<OAuthError> {
 fn shown(text: &str, said: &HttpRequest) -> String {
     let mut text = said
         .secrets()
+        .iter()
+        .map(Secret::expose)
         .filter(|secret| !secret.is_empty())
         .fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"));
     text.retain(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));

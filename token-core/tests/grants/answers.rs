@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use token_core::grant::{TokenAnswer, exchange};
 use token_core::{
-    Clock, Fingerprint, GrantError, GrantErrorKind, HttpRequest, HttpResponse, ManualClock, Secret,
+    Authorization, Clock, Fingerprint, GrantError, GrantErrorKind, HttpRequest, HttpResponse, ManualClock,
+    Secret,
 };
 use url::Url;
 
@@ -158,6 +159,29 @@ async fn a_refusal_is_one_with_any_status() {
         );
         assert_eq!(refusal.suberror.as_deref(), Some("bad_token"));
         assert_eq!(refusal.claims.as_deref(), Some(r#"{"access_token":{}}"#));
+    }
+}
+
+#[tokio::test]
+async fn a_quoted_secret_is_found_as_it_travelled_too() {
+    let clock = Arc::new(ManualClock::at(NOW));
+    let url = || HttpRequest::post(Url::parse("https://idp.example/token").unwrap());
+    let authorization = Authorization::Basic { id: "client-1".to_owned(), secret: secret() };
+    let header = authorization.header_value().expose().replace("Basic ", "");
+    let in_header = HttpRequest { authorization: Some(authorization), ..url() };
+    for (request, quoted) in [
+        (url().secret("client_secret", secret()), secret().expose()),
+        (url().secret("client_secret", secret()), "s3cr%3At%2F%2B+%25%C3%BC"),
+        (in_header.clone(), secret().expose()),
+        (in_header.clone(), "s3cr%3At%2F%2B+%25%C3%BC"),
+        (in_header, header.as_str()),
+    ] {
+        let body = format!(r#"{{"error":"invalid_client","error_description":"'{quoted}'?"}}"#);
+        let script = Script::new(clock.clone()).answer(401, &body);
+        let error = exchange(&script, request, &[], None, &*clock, CONNECT, WITHIN).await.unwrap_err();
+        let GrantErrorKind::Refused(refusal) = error.kind else { panic!("{quoted}: {error:?}") };
+        let said = refusal.description.unwrap();
+        assert!(said.starts_with("'[redacted]") && !said.contains(quoted), "{said}");
     }
 }
 
