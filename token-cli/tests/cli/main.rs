@@ -5,7 +5,10 @@
 mod desk;
 mod errors;
 mod harness;
+mod hit;
 mod interruption;
+mod issuers;
+mod leaks;
 mod outliving;
 mod secrecy;
 mod sharing;
