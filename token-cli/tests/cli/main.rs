@@ -10,7 +10,6 @@ mod interruption;
 mod issuers;
 mod leaks;
 mod outliving;
-mod secrecy;
 mod sharing;
 mod sign_in;
 mod signals;
