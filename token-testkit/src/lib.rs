@@ -1,4 +1,5 @@
-//! What the tests of `token` run against: a local issuer with faults on demand.
+//! What the tests of `token` run against: a local issuer with faults on demand, real Redis servers, and a proxy that
+//! stands in the way of a connection.
 //!
 //! [`Issuer`] speaks OpenID Connect under a path of its own and the routes of the Microsoft identity platform beside it,
 //! with the two questions of Azure Resource Manager that a sign-in asks. It rotates refresh tokens as strictly as the
@@ -17,8 +18,11 @@
 //! assert!(issuer.is_alive("ada@contoso.example"));
 //! # }
 //! ```
+//!
+//! [`RedisServer`] starts a `redis-server` of its own, on a free port and in a directory of its own, and [`Proxy`] delays,
+//! cuts and swallows what goes through it.
 #![allow(clippy::unwrap_used, reason = "a broken test stand must stop the test at once, where it broke")]
-#![allow(clippy::disallowed_methods, reason = "an issuer has a clock of its own")]
+#![allow(clippy::disallowed_methods, reason = "what is tested against has a clock of its own, and files")]
 
 mod answer;
 mod counts;
@@ -31,6 +35,9 @@ mod issuer;
 mod jwks;
 mod listener;
 mod oauth_error;
+mod proxy;
+mod redis_client;
+mod redis_server;
 mod request;
 mod route;
 mod running;
@@ -47,6 +54,9 @@ pub use family::{Ended, Family, RefreshTokenState};
 pub use fault::{Fault, RetryAfter, Times};
 pub use issuer::Issuer;
 pub use oauth_error::OAuthError;
+pub use proxy::{Cut, Proxy};
+pub use redis_client::{RedisClient, RedisReply};
+pub use redis_server::{Persistence, RedisServer, RedisSettings};
 pub use request::SeenRequest;
 pub use route::{Authority, Matching, Route};
 pub use running::RunningIssuer;

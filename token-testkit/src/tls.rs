@@ -66,13 +66,25 @@ impl Tls {
     }
 }
 
-struct Authority {
-    pem: String,
+/// An authority made up on the spot.
+pub(crate) struct Authority {
+    pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn generate() -> Self {
+    /// A certificate and its key, both in PEM, for a server on loopback.
+    pub(crate) fn sign_server(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let names = ["127.0.0.1".to_owned(), "localhost".to_owned(), "::1".to_owned()];
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "localhost");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    pub(crate) fn generate() -> Self {
         let mut params = CertificateParams::default();
         // A name of its own: between two of one name, a client sees a bad signature where it should see a stranger.
         let name = format!("Token Testkit {}", crate::jwks::random_text(6));
