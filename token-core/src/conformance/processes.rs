@@ -110,7 +110,9 @@ impl Process {
             pipe.read_to_string(&mut output).succeeds("read what another process says");
         }
         let status = self.0.wait().succeeds("wait for another process");
-        assert!(status.success() && output.contains("1 passed"), "another process failed:\n{output}");
+        // A binary that runs the laws on several stores has a test of that name for each; one of them acts.
+        let ran = output.contains(" passed") && !output.contains(" 0 passed");
+        assert!(status.success() && ran, "another process failed:\n{output}");
     }
 }
 
