@@ -23,7 +23,7 @@ pub enum RedisReply {
     /// Nothing.
     Nil,
     /// A list.
-    List(Vec<RedisReply>),
+    List(Vec<Self>),
 }
 
 /// Longer than a server takes for anything. Tests that wait for this have failed already.

@@ -56,7 +56,6 @@ async fn every_right_that_is_missing_is_named() {
         // A subcommand is named in two words, or by the first of them.
         let command = missing.trim_start_matches('+').split('|').next().unwrap();
         assert!(said.to_lowercase().contains(command), "{missing}: {said}");
-        println!("{said}");
     }
     server.command(basic.into_iter().chain(REFRESHER.split(' ')));
     server.command(["FLUSHALL"]);

@@ -1,4 +1,9 @@
 //! The cache on Redis, on real servers: the laws of every cache, and what only a server on a network can do to one.
+#![allow(clippy::unwrap_used, reason = "a test fails where something is not as it expects")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests tell their own processes what to do, and write files for them"
+)]
 
 mod acl;
 mod conformance;
@@ -78,5 +83,4 @@ fn assert_fails<T: std::fmt::Debug>(
     let text = text(&error);
     assert_eq!(error.kind(), kind, "{text}");
     assert!(text.contains(&cache.to_string()) && text.contains(word), "{text}");
-    println!("{text}");
 }

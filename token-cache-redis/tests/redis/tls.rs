@@ -67,7 +67,6 @@ fn the_environment_names_an_authority() {
 
 #[tokio::test]
 #[ignore = "another test starts it, in a process of its own"]
-#[allow(clippy::disallowed_methods, reason = "a test's process is told what to do by its environment")]
 async fn as_a_process_with_an_environment() {
     if let Ok(url) = std::env::var("TOKEN_TEST_URL") {
         assert_eq!(open(RedisOptions::new(url)).load(&key("a")).await.unwrap(), None);

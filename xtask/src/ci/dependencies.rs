@@ -22,6 +22,21 @@ const MEMBERS: &[Member] = &[
         members: &["token-core"],
         others: Some(&["async-trait", "rustix", "sha2", "tempfile", "tokio"]),
     },
+    Member {
+        name: "token-cache-redis",
+        members: &["token-core"],
+        // TLS is not left to the driver, which reads the system's certificates for every connection.
+        others: Some(&[
+            "async-trait",
+            "percent-encoding",
+            "redis",
+            "rustix",
+            "rustls-native-certs",
+            "tokio",
+            "tokio-rustls",
+            "url",
+        ]),
+    },
     Member { name: "token-cli", members: &["token-core", "token-cache-file"], others: None },
     Member { name: "token-testkit", members: &["token-core"], others: None },
     Member {
