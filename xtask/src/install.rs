@@ -28,6 +28,11 @@ const NEEDS: &[Need] = &[
         why: "to show that a cached call opens no socket and takes no lock",
     },
     Need {
+        thing: Thing::Program("redis-server"),
+        package: "redis-server",
+        why: "to run the cache on Redis against real servers",
+    },
+    Need {
         thing: Thing::File("/usr/share/zoneinfo/Australia/Lord_Howe"),
         package: "tzdata",
         why: "to test local times in zones that fold and skip",
