@@ -33,7 +33,11 @@ impl Names<'_> {
     }
 
     fn name(&self, what: &str) -> String {
-        format!("{}:{{{}}}:{what}", self.prefix, self.key)
+        use std::fmt::Write as _;
+        let mut name = String::with_capacity(self.prefix.len() + what.len() + 80);
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{}:{{{}}}:{what}", self.prefix, self.key);
+        name
     }
 }
 

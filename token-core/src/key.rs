@@ -74,8 +74,15 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-", self.kind)?;
-        self.id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // Not byte by byte: a cache needs a name for every load, and that would be most of what it costs.
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.id) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 0xf)];
+        }
+        f.write_str(self.kind.name())?;
+        f.write_str("-")?;
+        f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -122,6 +129,8 @@ impl fmt::Display for SignInId {
         f.write_str(&self.0)
     }
 }
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Lower-case hexadecimal digits of some bytes.
 pub(crate) fn hex(bytes: &[u8]) -> String {
