@@ -71,7 +71,7 @@ impl App {
             return Err(Failure::new("this key can only read, and a sign-in takes the whole key")
                 .hint("TOKEN_KEY or `key` in the config names the key"));
         }
-        let broker = self.open(keys)?;
+        let broker = self.open(keys.clone())?;
         match self.poll(broker.profile()) {
             // The sign-in mends it.
             Err(BrokerError::Sealed { source: SealError::Damaged, .. }) => {}
@@ -79,7 +79,7 @@ impl App {
             Err(error) => return Err(self.failure(error, None)),
             Ok(_) => {}
         }
-        self.poll(self.backend()?.try_to_write())?;
+        self.poll(self.backend()?.try_to_write(&keys))?;
         Ok(broker)
     }
 

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use token_cache_file::FileCache;
-use token_core::{CacheError, Owner, Profile, Rescue, TokenCache, TryLease};
+use token_core::{CacheError, Entry, Key, KeyRing, Kind, Rescue, SignInId, TokenCache, Version};
 
 use crate::config::CacheLocation;
 
@@ -45,13 +44,17 @@ impl Backend {
         }
     }
 
-    /// Fails where nothing can be written, as far as taking a lease tells.
-    pub(crate) async fn try_to_write(&self) -> Result<(), CacheError> {
+    /// Writes an entry as large as a sign-in's, and removes it again: where that fails, a sign-in would be lost.
+    pub(crate) async fn try_to_write(&self, keys: &KeyRing) -> Result<(), CacheError> {
         let cache = self.cache();
-        match cache.try_lease(&Profile::key(), &Owner::random(), Duration::from_secs(1)).await? {
-            TryLease::Granted(lease) => cache.release(lease).await,
-            TryLease::Held { .. } => Ok(()),
-        }
+        let (key, version) =
+            (Key::new(Kind::AccessToken, &[&SignInId::random().to_string()]), Version::random());
+        // A key that cannot seal is found out, and told of, where it has to.
+        let body = keys.seal(&key, &version, &[0; 16 * 1024]).unwrap_or_default();
+        let entry = Entry { version, body, discard_after: Some(0) };
+        // Nobody else has a key that is random, so neither can conflict.
+        drop(cache.swap(&key, None, Some(&entry)).await?);
+        cache.swap(&key, Some(&version), None).await.map(drop)
     }
 
     /// Deletes what was set aside as damaged.

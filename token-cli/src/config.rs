@@ -118,10 +118,18 @@ struct File {
 /// The environment variables, by name.
 pub(crate) struct Environment<'a>(pub(crate) &'a dyn Fn(&str) -> Option<OsString>);
 
+/// The variables that decide what is used.
+const VARIABLES: [&str; 6] =
+    ["TOKEN_CONFIG", "TOKEN_CACHE", "TOKEN_KEY", "TOKEN_CLOUD", "TOKEN_SUBSCRIPTION", "TOKEN_LOG"];
+
 pub(crate) const DEFAULT_CLOUD: &str = "AzureCloud";
 
 impl Config {
     pub(crate) fn load(environment: &Environment<'_>) -> Result<Self, Failure> {
+        // What cannot be read must not count as not given: the default might be somebody else's cache, key or cloud.
+        if let Some(name) = VARIABLES.iter().find(|name| environment.is_garbled(name)) {
+            return Err(Failure::new(format!("the environment variable {name} is not UTF-8 text")));
+        }
         let paths = Paths::new(environment)?;
         let named = environment.text("TOKEN_CONFIG");
         let of_variable = |failure: Failure| failure.hint("it is set by TOKEN_CONFIG");
@@ -165,6 +173,11 @@ impl Environment<'_> {
     /// A variable that is set and not empty.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.path(name).and_then(|value| value.into_os_string().into_string().ok())
+    }
+
+    /// Whether a variable is set, but to no text.
+    fn is_garbled(&self, name: &str) -> bool {
+        (self.0)(name).is_some_and(|value| value.to_str().is_none())
     }
 
     /// As [`Environment::text`], for paths, which need not be Unicode.

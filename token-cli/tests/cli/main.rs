@@ -14,3 +14,4 @@ mod sharing;
 mod sign_in;
 mod signals;
 mod storm;
+mod trouble;

@@ -103,6 +103,9 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
     }
 }
 
+/// How many letters of an issuer's explanation are shown and kept: it is for people, and may be as large as an answer.
+const LONGEST_TEXT: usize = 2000;
+
 /// A whole number, which some endpoints write as a text. One too large is the largest there is.
 pub(super) fn number(value: Option<&Value>) -> Option<i64> {
     let text = match value? {
@@ -176,5 +179,9 @@ fn shown(text: &str, said: &HttpRequest) -> String {
         .filter(|secret| !secret.is_empty())
         .fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"));
     text.retain(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
     text
 }
