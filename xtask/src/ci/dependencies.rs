@@ -71,8 +71,14 @@ const LICENCES: &[&str] = &[
 ];
 
 /// Crates with another licence, and why that does no harm.
-const LICENCE_EXCEPTIONS: &[(&str, &str, &str)] =
-    &[("colored", "MPL-2.0", "only in tests, through mockito; never distributed")];
+const LICENCE_EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("colored", "MPL-2.0", "only in tests, through mockito; never distributed"),
+    (
+        "xxhash-rust",
+        "BSL-1.0",
+        "through redis; it asks for its notice beside sources only, not beside programs",
+    ),
+];
 
 /// The one registry.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
