@@ -17,8 +17,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], staging: &Path) -> io::Result<(
         drop(fs::remove_file(left.path()));
     }
     // 0600, made exclusively, and deleted again when anything here fails.
-    let mut file = tempfile::NamedTempFile::new_in(staging)?;
-    file.write_all(bytes)?;
+    // Its own errors name that file, which nobody has heard of.
+    let mut file = tempfile::NamedTempFile::new_in(staging).map_err(|error| io::Error::from(error.kind()))?;
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync_parent(path)

@@ -67,6 +67,7 @@ impl App {
     pub(crate) fn broker_to_sign_in(&self) -> Result<&Broker, Failure> {
         let load = key_ring::load_or_create(&self.config.key.value, &PROCESS, self.backend()?);
         let keys = self.poll(load)?;
+        self.state_id()?;
         if !keys.refreshes() {
             return Err(Failure::new("this key can only read, and a sign-in takes the whole key")
                 .hint("TOKEN_KEY or `key` in the config names the key"));
@@ -130,6 +131,7 @@ impl App {
         Rescue::new(&self.config.paths.state, false).host().map_err(|error| {
             Failure::new(format!("could not keep this user's id in {}", self.config.paths.state.display()))
                 .caused_by(&error)
+                .hint("XDG_STATE_HOME names another place")
         })
     }
 

@@ -116,6 +116,7 @@ impl ChoiceFile {
             .map_err(|error| {
                 Failure::new(format!("could not write the local choice in {}", self.0.display()))
                     .caused_by(&error)
+                    .hint("XDG_STATE_HOME, or AZURE_CONFIG_DIR, names another place")
             })
     }
 }

@@ -300,8 +300,11 @@ fn read(file: &Path, must_exist: bool) -> Result<File, Failure> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(File::default()),
         Err(error) => {
-            let failure =
-                Failure::new(format!("could not read the config {}", file.display())).caused_by(&error);
+            let failure = Failure::new(format!("could not read the config {}", file.display()));
+            let failure = match error.kind() {
+                io::ErrorKind::InvalidData => failure.because("it is not UTF-8 text"),
+                _ => failure.caused_by(&error),
+            };
             return Err(if must_exist { failure.hint("it is set by TOKEN_CONFIG") } else { failure });
         }
     };

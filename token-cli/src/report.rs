@@ -288,13 +288,16 @@ impl Failure {
 
     /// With what helps where a request brought nothing; `later` says what becomes of the next one.
     pub(crate) fn helped(self, error: &GrantError, later: &str) -> Self {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
         match &error.kind {
-            GrantErrorKind::Unreachable if error.source().is_some_and(is_about_certificates) => self
-                .hint("SSL_CERT_FILE names the certificates of an authority that this system does not know"),
-            GrantErrorKind::Unreachable => {
-                self.hint(format!("is the network there, and is HTTPS_PROXY right? {later}"))
+            GrantErrorKind::Unreachable | GrantErrorKind::Unsendable if cause.contains("authorit") => {
+                self.hint("SSL_CERT_FILE names a file with the certificates of more authorities")
             }
-            GrantErrorKind::Unintelligible { status: ..500 } => {
+            GrantErrorKind::Unreachable if cause.contains("certificate") => {
+                self.hint("check the URL, and the clock of this host")
+            }
+            GrantErrorKind::Unreachable => self.hint(format!("check the network and HTTPS_PROXY; {later}")),
+            GrantErrorKind::Unintelligible { .. } if cause.contains("page") || cause.contains("place") => {
                 self.hint(format!("a proxy or a guest network may have answered in its place; {later}"))
             }
             GrantErrorKind::Interrupted
@@ -335,10 +338,6 @@ pub(crate) const TRIES_AGAIN: &str = "the same command tries again";
 
 fn replaced(sign_in: &str) -> String {
     format!("'{sign_in}' signs in again and replaces it; until then it stays as it is")
-}
-
-fn is_about_certificates(cause: &(dyn Error + 'static)) -> bool {
-    cause.to_string().contains("certificate")
 }
 
 /// Text from anywhere as it may go to a terminal: control characters, which could recolour or move it, become
@@ -391,7 +390,7 @@ mod tests {
         error: could not get a token for ada@contoso.com
         cause: could not connect to https://login.example
         cause: connection refused
-        hint: is the network there, and is HTTPS_PROXY right? the same command tries again after 30 seconds
+        hint: check the network and HTTPS_PROXY; the same command tries again after 30 seconds
         ");
         assert_eq!(failure.exit_code(), 1);
     }

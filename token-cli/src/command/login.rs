@@ -55,7 +55,7 @@ fn refused(error: &GrantError, message: &str) -> Failure {
             failure.hint("the same command asks for a new code")
         }
         "invalid_client" | "unauthorized_client" => {
-            failure.hint("does the issuer know this client, and is this its secret?")
+            failure.hint("check the client's id, and its secret if it has one")
         }
         "temporarily_unavailable" | "server_error" => {
             failure.hint("the issuer has trouble of its own; the same command tries again")

@@ -61,12 +61,12 @@ fn named(text: &str) -> String {
         let shown = match before {
             "ID:" => "GUID".to_owned(),
             "process" if number => "PID".to_owned(),
-            "another" if number => "N".to_owned(),
-            "code"
-                if is(&word.replace(|c: char| c.is_ascii_uppercase(), "0").replace('0', "0"))
-                    && word.contains('-') =>
+            "another" | "time" if number => "N".to_owned(),
+            _ if word
+                .strip_prefix('(')
+                .is_some_and(|ago| ago.len() > 6 && ago.bytes().all(|byte| byte.is_ascii_digit())) =>
             {
-                "CODE".to_owned()
+                "(N".to_owned()
             }
             "on" if word == host => "HOST".to_owned(),
             _ if is("0000-00-00") => "DATE".to_owned(),
@@ -80,18 +80,29 @@ fn named(text: &str) -> String {
     named
 }
 
-/// A word with `HEX` for every random id in it.
+/// A word with names for the random ids and user codes in it.
 fn without_ids(word: &str) -> String {
     let mut shown = String::new();
     let mut rest = word;
     while let Some(c) = rest.chars().next() {
+        let code = rest.get(..9).is_some_and(is_user_code);
         let digits = rest.len() - rest.trim_start_matches(|c| matches!(c, '0'..='9' | 'a'..='f')).len();
-        let length = if digits > 0 { digits } else { c.len_utf8() };
+        let (length, name) = match digits {
+            _ if code => (9, "CODE"),
+            0 => (c.len_utf8(), ""),
+            16.. => (digits, "HEX"),
+            digits => (digits, ""),
+        };
         let (piece, behind) = rest.split_at(length);
-        shown.push_str(if digits >= 16 { "HEX" } else { piece });
+        shown.push_str(if name.is_empty() { piece } else { name });
         rest = behind;
     }
     shown
+}
+
+fn is_user_code(text: &str) -> bool {
+    let (first, second) = text.split_once('-').unwrap_or_default();
+    [first, second].iter().all(|half| half.len() == 4 && half.bytes().all(|byte| byte.is_ascii_uppercase()))
 }
 
 /// Does the same with each of them, side by side: most of the time they wait for disks, issuers and each other.

@@ -122,7 +122,8 @@ pub async fn start(
     }
     let unintelligible = |why| answer::unintelligible(&response, &said, why);
     if !(200..300).contains(&response.status) {
-        return Err(unintelligible("it is neither a code nor a refusal"));
+        let why = answer::object(&response.body).err();
+        return Err(unintelligible(why.unwrap_or("it is neither a code nor a refusal")));
     }
     let mut members = answer::object(&response.body).map_err(&unintelligible)?;
     let device_code = answer::take_secret(&mut members, "device_code");

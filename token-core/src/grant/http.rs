@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use reqwest::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use reqwest::{Client, redirect, retry};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use zeroize::Zeroizing;
 
@@ -80,16 +81,21 @@ fn client(
 }
 
 /// TLS by the system's certificates; by none at all where nothing is sent over TLS, since reading them takes a while.
-fn tls(plain: bool) -> Result<ClientConfig, rustls::Error> {
+fn tls(plain: bool) -> Result<ClientConfig, Box<dyn Error + Send + Sync>> {
     // Named here, because a provider that is found by itself is whichever somebody else's crate has enabled.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let config = match plain {
         true => config.with_root_certificates(RootCertStore::empty()),
-        false => config.with_platform_verifier()?,
+        false => config.with_platform_verifier().map_err(NoAuthorities)?,
     };
     Ok(config.with_no_client_auth())
 }
+
+/// Without certificates of authorities no issuer can be trusted.
+#[derive(Debug, thiserror::Error)]
+#[error("no certificates of authorities were found on this system")]
+struct NoAuthorities(rustls::Error);
 
 fn prepared(client: &Client, request: HttpRequest) -> Result<reqwest::Request, GrantError> {
     let url = request.url.clone();
@@ -155,11 +161,38 @@ struct Cause(reqwest::Error);
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cause: &dyn Error = &self.0;
+        let mut cause: &(dyn Error + 'static) = &self.0;
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        fmt::Display::fmt(cause, f)
+        match certificate(cause) {
+            Some(error) => f.write_str(distrust(error)),
+            None => fmt::Display::fmt(cause, f),
+        }
+    }
+}
+
+/// What is wrong with the certificate, where it is that.
+fn certificate<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
+    match cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// The same in words: those of the library name its own types.
+fn distrust(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::UnknownIssuer => "its certificate is from an authority that is not trusted here",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another host"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet"
+        }
+        CertificateError::Revoked => "its certificate was revoked",
+        _ => "its certificate is not valid",
     }
 }
 

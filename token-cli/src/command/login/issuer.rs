@@ -3,8 +3,8 @@
 use token_core::authority::Discovery;
 use token_core::grant::device_code::DeviceRequest;
 use token_core::{
-    Account, AccountKind, BrokerError, Client, ClientAuthentication, Credential, Grant, Secret, SignInId,
-    State, TokenRequest,
+    Account, AccountKind, BrokerError, Client, ClientAuthentication, Credential, Grant, GrantErrorKind,
+    Secret, SignInId, State, TokenRequest,
 };
 
 use super::microsoft::client_credentials;
@@ -19,7 +19,9 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
     let broker = app.broker_to_sign_in()?;
     let conclusion = app.run(broker, async {
         let discovery = broker.discover(&wanted.issuer).await.map_err(|error| match &error {
-            BrokerError::Discovery { source, .. } if !source.surely_not_spent() => {
+            BrokerError::Discovery { source, .. }
+                if matches!(source.kind, GrantErrorKind::Unintelligible { .. }) =>
+            {
                 Failure::of(&error).hint("an issuer is named exactly as it names itself, slash or no slash")
             }
             _ => app.failure(error, None),

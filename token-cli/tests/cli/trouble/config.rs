@@ -145,7 +145,7 @@ fn every_mistake_in_the_file() {
     --- no text
     exit 1
     error: could not read the config HOME/token.toml
-    cause: stream did not contain valid UTF-8
+    cause: it is not UTF-8 text
     hint: it is set by TOKEN_CONFIG
     "#);
 }
@@ -154,13 +154,13 @@ fn every_mistake_in_the_file() {
 fn the_file_is_not_there_or_no_file() {
     let lab = Lab::new(Settings::default());
     let mut table = Table::default();
-    for config in ["/nonexistent/token.toml", "token.toml", "/dev"] {
+    for config in ["/nowhere/token.toml", "token.toml", "/dev"] {
         table.add(config, &row_with(&lab, &[("TOKEN_CONFIG", config)], GET));
     }
     insta::assert_snapshot!(table.0, @r#"
-    --- /nonexistent/token.toml
+    --- /nowhere/token.toml
     exit 1
-    error: could not read the config /nonexistent/token.toml
+    error: could not read the config /nowhere/token.toml
     cause: No such file or directory (os error 2)
     hint: it is set by TOKEN_CONFIG
     --- token.toml

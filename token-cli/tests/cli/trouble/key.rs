@@ -132,7 +132,7 @@ fn it_cannot_be_read_as_a_key() {
     table.add("others may read it", &row(&lab, GET));
     let variables = [("TOKEN_KEY", "env:BROKEN"), ("BROKEN", "hunter2")];
     table.add("in a variable", &row_with(&lab, &variables, GET));
-    let nowhere = [("TOKEN_KEY", "file:/nonexistent/key")];
+    let nowhere = [("TOKEN_KEY", "file:/nowhere/key")];
     table.add("nowhere", &row_with(&lab, &nowhere, GET));
     fs::set_permissions(lab.key(), Permissions::from_mode(0o600)).unwrap();
     let key = String::from_utf8(whole).unwrap();
@@ -179,7 +179,7 @@ fn it_cannot_be_read_as_a_key() {
     hint: what was sealed opens with its own key alone: put that back, or name it in TOKEN_KEY (file:PATH or env:NAME)
     --- nowhere
     exit 1
-    error: the entries in file:HOME/.local/share/token/entries are sealed under key HEX, and /nonexistent/key does not exist
+    error: the entries in file:HOME/.local/share/token/entries are sealed under key HEX, and /nowhere/key does not exist
     hint: put the key there, or name it in TOKEN_KEY (file:PATH or env:NAME); without it the cache is of no use, and 'token login' works with another TOKEN_CACHE
     ");
     lab.assert_alive();

@@ -209,16 +209,8 @@ fn in_the_environment() {
         "LANG",
     ];
     let long = "/x".repeat(4000);
-    let values: [&[u8]; 8] = [
-        b"",
-        b" ",
-        b"relative",
-        b"/dev/null",
-        b"/nonexistent/\xff",
-        b"\xff\xfe",
-        b"\x1b[31m\n",
-        long.as_bytes(),
-    ];
+    let values: [&[u8]; 8] =
+        [b"", b" ", b"relative", b"/dev/null", b"/nowhere/\xff", b"\xff\xfe", b"\x1b[31m\n", long.as_bytes()];
     for variable in variables {
         for value in values {
             for arguments in [GET, &["config", "show", "-o", "table"]] {

@@ -28,19 +28,19 @@ fn the_code_is_declined_or_expires() {
     insta::assert_snapshot!(tables[0], @"
     --- declined
     exit 1
-    To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code WHDL-ZJCT to authenticate.
+    To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code CODE to authenticate.
     error: the sign-in was not completed
     cause: AADSTS70017: The end user declined the authorization. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
     hint: the same command asks for a new code
     --- expired at the issuer
     exit 1
-    To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code QRXM-QHHP to authenticate.
+    To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code CODE to authenticate.
     error: the sign-in was not completed
     cause: AADSTS70020: The provided value for the device code has expired. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
     hint: the same command asks for a new code
     --- expired here
     exit 1
-    To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code FQQR-LFFD to authenticate.
+    To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code CODE to authenticate.
     error: the sign-in was not completed
     cause: The code ended before anybody entered it.
     hint: the same command asks for a new code
@@ -48,22 +48,22 @@ fn the_code_is_declined_or_expires() {
     insta::assert_snapshot!(tables[1], @"
     --- declined
     exit 1
-    To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code MKPL-HVPJ to authenticate.
-    Or open ISSUER/realms/eng/device?user_code=MKPL-HVPJ
+    To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code CODE to authenticate.
+    Or open ISSUER/realms/eng/device?user_code=CODE
     error: the sign-in was not completed
     cause: The end user declined.
     hint: the same command asks for a new code
     --- expired at the issuer
     exit 1
-    To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code KLVR-PMJP to authenticate.
-    Or open ISSUER/realms/eng/device?user_code=KLVR-PMJP
+    To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code CODE to authenticate.
+    Or open ISSUER/realms/eng/device?user_code=CODE
     error: the sign-in was not completed
     cause: The provided value for the device code has expired.
     hint: the same command asks for a new code
     --- expired here
     exit 1
-    To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code CVCT-SXRQ to authenticate.
-    Or open ISSUER/realms/eng/device?user_code=CVCT-SXRQ
+    To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code CODE to authenticate.
+    Or open ISSUER/realms/eng/device?user_code=CODE
     error: the sign-in was not completed
     cause: The code ended before anybody entered it.
     hint: the same command asks for a new code
@@ -97,12 +97,12 @@ fn the_issuer_gives_no_code() {
     exit 1
     error: could not start the sign-in
     cause: AADSTS700016: No such application. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
-    hint: does the issuer know this client, and is this its secret?
+    hint: check the client's id, and its secret if it has one
     --- 500
     exit 1
     error: could not start the sign-in
     cause: ISSUER gave an answer of no use (status 500)
-    cause: it is neither a code nor a refusal
+    cause: it is empty
     hint: the same command tries again
     --- a page
     exit 1
@@ -148,8 +148,8 @@ fn the_issuer_gives_no_refresh_token() {
     );
     insta::assert_snapshot!(row(&lab, &["login", "--issuer", "eng"]), @"
     exit 1
-    To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code WFDX-RXGP to authenticate.
-    Or open ISSUER/realms/eng/device?user_code=WFDX-RXGP
+    To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code CODE to authenticate.
+    Or open ISSUER/realms/eng/device?user_code=CODE
     error: the issuer gave no refresh token, so the sign-in would end with its first access token
     hint: the issuer may want another client, or a scope such as offline_access
     ");
@@ -187,7 +187,7 @@ fn the_client_is_unknown() {
         ("no secret there", &["login", "--service-principal", "-u", id, "-p", "env:NOSUCH", "-t", home]),
         (
             "no secret in the file",
-            &["login", "--service-principal", "-u", id, "-p", "file:/nonexistent", "-t", home],
+            &["login", "--service-principal", "-u", id, "-p", "file:/nowhere", "-t", home],
         ),
         ("no secret on stdin", &["login", "--service-principal", "-u", id, "-p", "-", "-t", home]),
     ] {
@@ -199,12 +199,12 @@ fn the_client_is_unknown() {
     exit 1
     error: could not sign in as nosuch
     cause: AADSTS700016: Application with identifier 'nosuch' was not found in the directory. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
-    hint: does the issuer know this client, and is this its secret?
+    hint: check the client's id, and its secret if it has one
     --- another secret
     exit 1
     error: could not sign in as aaaaaaaa-0000-4000-8000-000000000001
     cause: AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app 'aaaaaaaa-0000-4000-8000-000000000001'. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
-    hint: does the issuer know this client, and is this its secret?
+    hint: check the client's id, and its secret if it has one
     --- another tenant
     exit 1
     error: Failed to resolve tenant 'nosuch.example'.
@@ -213,7 +213,7 @@ fn the_client_is_unknown() {
     exit 1
     error: could not sign in as eng
     cause: No such client.
-    hint: does the issuer know this client, and is this its secret?
+    hint: check the client's id, and its secret if it has one
     --- another issuer
     exit 1
     error: could not discover the endpoints of ISSUER/realms/other
@@ -232,8 +232,8 @@ fn the_client_is_unknown() {
     hint: --password names it
     --- no secret in the file
     exit 1
-    error: could not read /nonexistent
-    cause: Is a directory (os error 21)
+    error: could not read /nowhere
+    cause: No such file or directory (os error 2)
     hint: --password names it
     --- no secret on stdin
     exit 1
@@ -389,7 +389,7 @@ fn some_tenants_cannot_be_asked() {
     );
     insta::assert_snapshot!(row(&lab, &["login"]), @"
     exit 0
-    To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code BQBS-VRHR to authenticate.
+    To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code CODE to authenticate.
     warning: Authentication failed against tenant 22222222-2222-2222-2222-222222222222 'Fabrikam': the issuer refused a token for ada@contoso.example: AADSTS50076: MFA. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
     ");
 }
