@@ -61,13 +61,7 @@ fn named(text: &str) -> String {
         let shown = match before {
             "ID:" => "GUID".to_owned(),
             "process" if number => "PID".to_owned(),
-            "another" | "time" if number => "N".to_owned(),
-            _ if word
-                .strip_prefix('(')
-                .is_some_and(|ago| ago.len() > 6 && ago.bytes().all(|byte| byte.is_ascii_digit())) =>
-            {
-                "(N".to_owned()
-            }
+            "another" if number => "N".to_owned(),
             "on" if word == host => "HOST".to_owned(),
             _ if is("0000-00-00") => "DATE".to_owned(),
             _ if is("00:00:00") || is("00:00:00Z") => "TIME".to_owned(),

@@ -174,9 +174,11 @@ impl fmt::Display for Cause {
 
 /// What is wrong with the certificate, where it is that.
 fn certificate<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
-    match cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(error) => Some(error),
-        _ => None,
+    match cause.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(error)) => Some(error),
+        Some(_) => None,
+        // An error of the system's kind may be wrapped around another, without naming it as its source.
+        None => certificate(cause.downcast_ref::<io::Error>()?.get_ref()?),
     }
 }
 
