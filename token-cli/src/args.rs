@@ -1,9 +1,19 @@
 //! What was typed. What it means is decided in `config.rs` and in the commands.
 
-use std::time::Duration;
+mod account;
+mod duration;
+mod login;
+mod output;
+mod request;
+mod sign_out;
 
-use clap::builder::PossibleValue;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use account::{Account, Clear, GetAccessToken, List, Set, Show};
+pub(crate) use login::Login;
+pub(crate) use output::{Format, Output, TokenFormat, TokenOutput};
+pub(crate) use request::{Request, ResourceType};
+pub(crate) use sign_out::{Logout, Reach};
 
 /// OAuth 2.0 access tokens in about a millisecond, from one sign-in kept alive for everybody
 #[derive(Debug, Parser)]
@@ -65,127 +75,6 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Login {
-    /// Sign in with a code that is typed into a browser on any device
-    #[arg(long)]
-    pub(crate) use_device_code: bool,
-    /// Tenant to sign in to
-    #[arg(long, short, value_name = "TENANT")]
-    pub(crate) tenant: Option<String>,
-    /// Scopes to consent to
-    #[arg(long, value_name = "SCOPE", num_args = 0.., action = ArgAction::Set)]
-    pub(crate) scope: Vec<String>,
-    /// Sign in as a service principal, with --username, --password and --tenant
-    #[arg(long)]
-    pub(crate) service_principal: bool,
-    /// Client id of the service principal
-    #[arg(long, short, value_name = "ID")]
-    pub(crate) username: Option<String>,
-    /// Its secret: env:NAME, file:PATH, - for standard input, or the secret itself, which others can then see in the
-    /// list of processes
-    #[arg(long, short, value_name = "SECRET")]
-    pub(crate) password: Option<String>,
-    /// OpenID Connect issuer to sign in to: its URL, or its name in the config
-    #[arg(long, value_name = "URL|NAME")]
-    pub(crate) issuer: Option<String>,
-    /// Client id at the issuer
-    #[arg(long, value_name = "ID")]
-    pub(crate) client_id: Option<String>,
-    /// Client secret at the issuer, in the forms of --password. It signs in the client itself; with --use-device-code a
-    /// person signs in, and the secret is the client's authentication
-    #[arg(long, value_name = "SECRET")]
-    pub(crate) client_secret: Option<String>,
-    /// Take tenants without subscriptions too
-    #[arg(long)]
-    pub(crate) allow_no_subscriptions: bool,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Logout {
-    /// Account to sign out; the active one by default
-    #[arg(long, visible_alias = "username", short_alias = 'u', value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
-    #[command(flatten)]
-    pub(crate) reach: Reach,
-}
-
-// Whose sign-ins may end.
-#[derive(Args, Debug)]
-pub(crate) struct Reach {
-    /// End sign-ins that were made elsewhere too, for everybody who shares the cache
-    #[arg(long)]
-    pub(crate) everywhere: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-}
-
-#[derive(Debug, Subcommand)]
-#[command(defer = true)]
-pub(crate) enum Account {
-    /// Print an access token, as Azure CLI does
-    GetAccessToken(GetAccessToken),
-    /// Show the active subscription, or the active account where it has none
-    Show(Show),
-    /// List what the signed-in accounts see
-    List(List),
-    /// Choose the active subscription
-    Set(Set),
-    /// Sign out of every account
-    Clear(Clear),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct GetAccessToken {
-    #[command(flatten)]
-    pub(crate) request: Request,
-    #[command(flatten)]
-    pub(crate) output: TokenOutput,
-}
-
-// Which token.
-#[derive(Args, Debug, Default)]
-pub(crate) struct Request {
-    /// Resource the token is for
-    #[arg(long, value_name = "URL")]
-    pub(crate) resource: Option<String>,
-    /// A well-known resource of the cloud
-    #[arg(long, value_name = "TYPE", ignore_case = true)]
-    pub(crate) resource_type: Option<ResourceType>,
-    /// Scopes of the token
-    #[arg(long, value_name = "SCOPE", num_args = 0.., action = ArgAction::Set)]
-    pub(crate) scope: Vec<String>,
-    /// Tenant the token is from
-    #[arg(long, short, value_name = "TENANT")]
-    pub(crate) tenant: Option<String>,
-    /// Subscription whose account and tenant are used, by id or name
-    #[arg(long, short, visible_alias = "name", visible_short_alias = 'n', value_name = "SUBSCRIPTION")]
-    pub(crate) subscription: Option<String>,
-    /// Account that is used
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
-    /// How long the token must still live: seconds, or 10m, 1h
-    #[arg(long, value_name = "TIME", value_parser = duration_or_nothing)]
-    pub(crate) min_validity: Option<MinValidity>,
-    /// Get a new token, whatever the cached one is good for
-    #[arg(long)]
-    pub(crate) force_refresh: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum ResourceType {
-    OssRdbms,
-    Arm,
-    AadGraph,
-    MsGraph,
-    Batch,
-    Media,
-    DataLake,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct Get {
     /// Resource the token is for: a URL, or arm, graph, vault, storage
     pub(crate) target: Option<String>,
@@ -193,53 +82,6 @@ pub(crate) struct Get {
     pub(crate) request: Request,
     #[command(flatten)]
     pub(crate) output: TokenOutput,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Show {
-    /// Subscription to show, by id or name
-    #[arg(long, short, visible_alias = "name", visible_short_alias = 'n', value_name = "SUBSCRIPTION")]
-    pub(crate) subscription: Option<String>,
-    /// Account to show
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct List {
-    /// List those of other clouds and in other states than Enabled too
-    #[arg(long)]
-    pub(crate) all: bool,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Set {
-    /// Subscription to use from now on, by id or name
-    #[arg(
-        long,
-        short,
-        visible_alias = "name",
-        visible_short_alias = 'n',
-        value_name = "SUBSCRIPTION",
-        required_unless_present = "account"
-    )]
-    pub(crate) subscription: Option<String>,
-    /// Account to use from now on
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
-    /// Make it the default of everybody who shares the cache and has not chosen
-    #[arg(long)]
-    pub(crate) shared: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Clear {
-    #[command(flatten)]
-    pub(crate) reach: Reach,
 }
 
 #[derive(Debug, Subcommand)]
@@ -278,65 +120,6 @@ pub(crate) struct Completion {
     pub(crate) shell: clap_complete::Shell,
 }
 
-#[derive(Args, Debug, Default)]
-pub(crate) struct TokenOutput {
-    /// Output format; header is the line `Authorization: Bearer …`
-    #[arg(long = "output", short = 'o', value_name = "FORMAT", ignore_case = true)]
-    pub(crate) format: Option<TokenFormat>,
-}
-
-#[derive(Args, Debug, Default)]
-pub(crate) struct Output {
-    /// Output format
-    #[arg(long = "output", short = 'o', value_name = "FORMAT", ignore_case = true)]
-    pub(crate) format: Option<Format>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Format {
-    Json,
-    Jsonc,
-    Yaml,
-    Yamlc,
-    Table,
-    Tsv,
-    None,
-}
-
-/// The formats of a token: those of everything else, and one of its own.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum TokenFormat {
-    Plain(Format),
-    /// `Authorization: Bearer …`
-    Header,
-}
-
-impl ValueEnum for TokenFormat {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[
-            Self::Plain(Format::Json),
-            Self::Plain(Format::Jsonc),
-            Self::Plain(Format::Yaml),
-            Self::Plain(Format::Yamlc),
-            Self::Plain(Format::Table),
-            Self::Plain(Format::Tsv),
-            Self::Plain(Format::None),
-            Self::Header,
-        ]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self {
-            Self::Plain(format) => format.to_possible_value(),
-            Self::Header => Some(PossibleValue::new("header")),
-        }
-    }
-}
-
-/// A least validity; the wrapping carries "an empty value counts as not given" through clap.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct MinValidity(pub(crate) Option<Duration>);
-
 /// An option's value, where it was given and is not empty.
 pub(crate) fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|text| !text.is_empty())
@@ -347,52 +130,11 @@ pub(crate) fn given_all(values: &[String]) -> Vec<String> {
     values.iter().filter(|text| !text.is_empty()).cloned().collect()
 }
 
-fn duration_or_nothing(text: &str) -> Result<MinValidity, String> {
-    if text.is_empty() {
-        return Ok(MinValidity(None));
-    }
-    duration(text).map(|time| MinValidity(Some(time)))
-}
-
-/// `90`, `90s`, `10m`, `1h`, `1d`, and several of them in a row, as `1h30m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let malformed = || "expected seconds, or a time such as 10m or 1h30m".to_owned();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return bounded(text.parse().ok());
-    }
-    let mut total: Option<u64> = Some(0);
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(malformed)?;
-        if digits == 0 {
-            return Err(malformed());
-        }
-        let number: Option<u64> = rest[..digits].parse().ok();
-        let unit = match rest.as_bytes()[digits] {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3600,
-            b'd' => 86400,
-            _ => return Err(malformed()),
-        };
-        total = total.and_then(|total| number?.checked_mul(unit)?.checked_add(total));
-        rest = &rest[digits + 1..];
-    }
-    bounded(total)
-}
-
-/// No issuer gives a token that lives a year, and sums of times below it cannot overflow.
-fn bounded(seconds: Option<u64>) -> Result<Duration, String> {
-    match seconds {
-        Some(seconds) if seconds <= 366 * 86400 => Ok(Duration::from_secs(seconds)),
-        _ => Err("expected at most a year".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
+    use super::duration::MinValidity;
     use super::*;
 
     fn parse(line: &str) -> Result<Arguments, clap::Error> {
@@ -450,20 +192,6 @@ mod tests {
         ] {
             let error = parse(&format!("token account get-access-token {line}")).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
-        }
-    }
-
-    #[test]
-    fn times_are_seconds_or_have_a_unit() {
-        for (text, seconds) in
-            [("0", 0), ("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1d", 86400)]
-        {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in
-            ["m", "10x", "10m5", "-1", "1.5h", " 5", "99999999999999999999", "9999d", "18446744073709551615h"]
-        {
-            assert!(duration(text).is_err(), "{text}");
         }
     }
 }

@@ -12,3 +12,12 @@ pub(crate) const CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 pub(crate) fn capabilities(handles_claims: bool) -> Vec<String> {
     if handles_claims { vec!["cp1".to_owned()] } else { Vec::new() }
 }
+
+/// Whether a text is the id of a tenant or a subscription, and no name.
+pub(crate) fn is_guid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}

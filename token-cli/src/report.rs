@@ -31,6 +31,8 @@ pub(crate) enum Exit {
     NotFound,
     /// The command line was wrong.
     Usage,
+    /// Its options do not go together. Azure CLI finds that out late, and calls it a failure.
+    Misuse,
     /// Only a sign-in helps.
     SignInNeeded,
     /// This signal came. Who sent it knows.
@@ -79,10 +81,11 @@ impl Failure {
         match self.exit {
             Exit::Quiet => 0,
             Exit::Usage => 2,
+            Exit::Misuse if !program::is_az() => 2,
             Exit::Signal(number) => 128 + number,
             Exit::SignInNeeded if !program::is_az() => 4,
             Exit::NotFound if !program::is_az() => 3,
-            Exit::Failure | Exit::SignInNeeded | Exit::NotFound => 1,
+            Exit::Failure | Exit::Misuse | Exit::SignInNeeded | Exit::NotFound => 1,
         }
     }
 

@@ -1,8 +1,12 @@
 //! `login`
 
 mod issuer;
+mod managed_identity;
 mod microsoft;
+mod person;
 mod secret;
+mod service_principal;
+mod way;
 
 use std::time::Duration;
 
@@ -27,7 +31,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(20);
 
 pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
-    if given(&typed.issuer).is_some() { issuer::run(app, typed) } else { microsoft::run(app, typed) }
+    if given(&typed.issuer.url).is_some() { issuer::run(app, typed) } else { microsoft::run(app, typed) }
 }
 
 /// Lets a person enter a code in a browser somewhere.

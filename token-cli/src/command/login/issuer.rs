@@ -7,7 +7,7 @@ use token_core::{
     Secret, SignInId, State, TokenRequest,
 };
 
-use super::microsoft::client_credentials;
+use super::service_principal::client_credentials;
 use super::{Signed, conclude, device_code, register, secret};
 use crate::app::App;
 use crate::args::{Login, given, given_all};
@@ -53,16 +53,22 @@ impl Wanted {
     fn of(app: &App, typed: &Login) -> Result<Self, Failure> {
         let misplaced = [
             ("--tenant", given(&typed.tenant).is_some()),
-            ("--service-principal", typed.service_principal),
-            ("--username", given(&typed.username).is_some()),
-            ("--password", given(&typed.password).is_some()),
+            ("--service-principal", typed.principal.service_principal),
+            ("--username", given(&typed.principal.username).is_some()),
+            ("--password", given(&typed.principal.password).is_some()),
+            ("--certificate", given(&typed.principal.certificate).is_some()),
+            ("--federated-token", given(&typed.principal.federated_token).is_some()),
+            ("--identity", typed.managed_identity.identity),
+            ("--subscription", given(&typed.subscriptions.subscription).is_some()),
+            ("--skip-subscription-discovery", typed.subscriptions.skip_subscription_discovery),
+            ("--claims-challenge", given(&typed.claims_challenge).is_some()),
         ];
         if let Some((option, _)) = misplaced.into_iter().find(|(_, is_given)| *is_given) {
             return Err(Failure::usage(format!(
                 "{option} is Microsoft's, and --issuer names another issuer"
             )));
         }
-        let named = given(&typed.issuer).unwrap_or_default();
+        let named = given(&typed.issuer.url).unwrap_or_default();
         let (name, table): (Option<&String>, Option<&IssuerTable>) = app
             .config
             .issuers
@@ -94,7 +100,7 @@ impl Wanted {
                     "--client-id, or client_id of the issuer in the config, names the client to sign in with",
                 )
             })?;
-        let client_secret = match given(&typed.client_secret) {
+        let client_secret = match given(&typed.issuer.client_secret) {
             Some(text) => Some(secret::read("--client-secret", text)?),
             None => table
                 .and_then(|table| table.client_secret.as_ref())

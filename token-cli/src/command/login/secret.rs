@@ -1,11 +1,12 @@
 //! A client secret from the command line.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, IsTerminal, Read};
 
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use token_core::Secret;
 
 use crate::config::{PROCESS, SecretSource};
-use crate::report::Failure;
+use crate::report::{self, Exit, Failure};
 
 /// Reads what an option says: `env:NAME`, `file:PATH`, `-` for standard input, or the secret itself.
 pub(super) fn read(option: &str, text: &str) -> Result<Secret, Failure> {
@@ -26,5 +27,31 @@ pub(super) fn read(option: &str, text: &str) -> Result<Secret, Failure> {
     match SecretSource::parse(text) {
         Some(source) => source.read(&PROCESS).map_err(of_option),
         None => Ok(Secret::new(text)),
+    }
+}
+
+/// Asks a person for the secret, without showing it; nobody is asked where there is no terminal.
+pub(super) fn ask() -> Result<Secret, Failure> {
+    let stdin = io::stdin();
+    let nobody = || {
+        Failure::new("Please specify both username and password in non-interactive mode.").exit(Exit::Misuse)
+    };
+    let Some(before) = stdin.is_terminal().then(|| tcgetattr(&stdin).ok()).flatten() else {
+        return Err(nobody());
+    };
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    let could_not = |error: io::Error| Failure::new("could not read the secret").caused_by(&error);
+    report::ask("Password:");
+    tcsetattr(&stdin, OptionalActions::Flush, &silent).map_err(|error| could_not(error.into()))?;
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    let restored = tcsetattr(&stdin, OptionalActions::Flush, &before);
+    report::instruct("");
+    read.map_err(could_not)?;
+    restored.map_err(|error| could_not(error.into()))?;
+    match line.trim_end_matches(['\r', '\n']) {
+        "" => Err(nobody()),
+        secret => Ok(Secret::new(secret)),
     }
 }

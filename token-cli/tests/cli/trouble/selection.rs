@@ -157,15 +157,17 @@ fn what_is_named_is_not_there_or_there_twice() {
     error: --tenant is Microsoft's, and --issuer names another issuer
     --- login --service-principal -u x
     exit 2
-    error: a service principal signs in with --username, --password and --tenant
+    error: usage error: --service-principal --username NAME --password SECRET --tenant TENANT
     hint: token login --service-principal --username ID --password env:NAME --tenant TENANT
     --- login --username x
     exit 2
-    error: --username and --password go with --service-principal
-    hint: a person signs in with 'token login', in a browser
+    error: a person cannot sign in with a user name and a password
+    cause: Microsoft asks persons for a second factor, which takes a browser
+    hint: 'token login' signs in a person
+    hint: --service-principal signs in an application
     --- login --client-id x
     exit 2
-    error: --client-id goes with --issuer
+    error: --client-id goes with --issuer or --identity
     hint: a service principal signs in with 'token login --service-principal'
     --- TOKEN_SUBSCRIPTION=nosuch
     exit 3

@@ -1,0 +1,23 @@
+//! `logout`, and how far it reaches.
+
+use clap::Args;
+
+#[derive(Args, Debug)]
+pub(crate) struct Logout {
+    /// Account to sign out; the active one by default
+    #[arg(long, visible_alias = "username", short_alias = 'u', value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+// Whose sign-ins may end.
+#[derive(Args, Debug)]
+pub(crate) struct Reach {
+    /// End sign-ins that were made elsewhere too, for everybody who shares the cache
+    #[arg(long)]
+    pub(crate) everywhere: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}

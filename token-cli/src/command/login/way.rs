@@ -1,0 +1,189 @@
+//! In which way somebody signs in at Microsoft, by the options that were typed.
+
+use token_core::Secret;
+
+use super::secret;
+use crate::args::{Login, given};
+use crate::az;
+use crate::program;
+use crate::report::{Exit, Failure};
+
+/// One of the ways to sign in.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// A person, in a browser here or anywhere.
+    Person(Page),
+    /// An application, by what it proves itself with.
+    ServicePrincipal { id: String, proof: Proof },
+    /// What the host we run on is.
+    ManagedIdentity(Selector),
+}
+
+/// Where a person signs in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Page {
+    /// In a browser that we open, where one can be opened.
+    Here,
+    /// In any browser, with a code.
+    Anywhere,
+}
+
+/// What a service principal proves itself with.
+#[derive(Debug)]
+pub(super) enum Proof {
+    Secret(Secret),
+    #[expect(dead_code, reason = "the sign-in by certificate is not there yet")]
+    Certificate {
+        file: String,
+        subject_name: bool,
+    },
+    #[expect(dead_code, reason = "the sign-in by federated token is not there yet")]
+    FederatedToken(Secret),
+}
+
+/// Which of a host's managed identities is meant.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Selector {
+    /// The host's own.
+    SystemAssigned,
+    ClientId(String),
+    ObjectId(String),
+    ResourceId(String),
+}
+
+impl Way {
+    /// What the options say, checked in Azure CLI's order and refused in its words.
+    pub(super) fn of(typed: &Login) -> Result<Self, Failure> {
+        let principal = &typed.principal;
+        let identity = typed.managed_identity.identity;
+        let tenant = given(&typed.tenant);
+        let (name, password) = (given(&principal.username), given(&principal.password));
+        if identity && (password.is_some() || principal.service_principal || tenant.is_some()) {
+            return refuse("usage error: '--identity' is not applicable with other arguments");
+        }
+        if identity && name.is_some() {
+            return refuse(
+                "Passing the managed identity ID with --username is no longer supported. Use --client-id, --object-id \
+                 or --resource-id instead.",
+            );
+        }
+        let somebody_else = password.is_some() || principal.service_principal || name.is_some() || identity;
+        if typed.use_device_code && somebody_else {
+            return refuse("usage error: '--use-device-code' is not applicable with other arguments");
+        }
+        if principal.use_cert_sn_issuer && !principal.service_principal {
+            return refuse("usage error: '--use-sn-issuer' is only applicable with a service principal");
+        }
+        if principal.service_principal && (name.is_none() || tenant.is_none()) {
+            let program = program::name();
+            let secret = if program::is_az() { "…" } else { "env:NAME" };
+            return refuse(
+                "usage error: --service-principal --username NAME --password SECRET --tenant TENANT",
+            )
+            .map_err(|failure| {
+                failure.hint(format!(
+                    "{program} login --service-principal --username ID --password {secret} --tenant TENANT"
+                ))
+            });
+        }
+        subscriptions(typed)?;
+        if identity {
+            return Selector::of(typed).map(Self::ManagedIdentity);
+        }
+        misplaced(typed)?;
+        match name {
+            Some(id) if principal.service_principal => {
+                Ok(Self::ServicePrincipal { id: id.to_owned(), proof: Proof::of(typed)? })
+            }
+            Some(_) => Err(Failure::new("a person cannot sign in with a user name and a password")
+                .because("Microsoft asks persons for a second factor, which takes a browser")
+                .hint(format!("'{} login' signs in a person", program::name()))
+                .hint("--service-principal signs in an application")
+                .exit(Exit::Misuse)),
+            None if typed.use_device_code => Ok(Self::Person(Page::Anywhere)),
+            None => Ok(Self::Person(Page::Here)),
+        }
+    }
+}
+
+impl Proof {
+    fn of(typed: &Login) -> Result<Self, Failure> {
+        let principal = &typed.principal;
+        match (given(&principal.password), given(&principal.certificate), given(&principal.federated_token)) {
+            // What az takes is the secret itself, whatever it looks like.
+            (Some(text), _, _) if program::is_az() => Ok(Self::Secret(Secret::new(text))),
+            (Some(text), _, _) => secret::read("--password", text).map(Self::Secret),
+            (None, Some(file), _) => {
+                Ok(Self::Certificate { file: file.to_owned(), subject_name: principal.use_cert_sn_issuer })
+            }
+            (None, None, Some(token)) => Ok(Self::FederatedToken(Secret::new(token))),
+            (None, None, None) => secret::ask().map(Self::Secret),
+        }
+    }
+}
+
+impl Selector {
+    fn of(typed: &Login) -> Result<Self, Failure> {
+        let own = &typed.managed_identity;
+        match (given(&typed.client_id), given(&own.object_id), given(&own.resource_id)) {
+            (None, None, None) => Ok(Self::SystemAssigned),
+            (Some(id), None, None) => Ok(Self::ClientId(id.to_owned())),
+            (None, Some(id), None) => Ok(Self::ObjectId(id.to_owned())),
+            (None, None, Some(id)) => Ok(Self::ResourceId(id.to_owned())),
+            _ => refuse("Usage error: Provide only one of --client-id, --object-id, --resource-id."),
+        }
+    }
+}
+
+/// Which subscriptions are looked for has rules of its own.
+fn subscriptions(typed: &Login) -> Result<(), Failure> {
+    let wanted = &typed.subscriptions;
+    if !wanted.skip_subscription_discovery {
+        return Ok(());
+    }
+    if given(&typed.tenant).is_none() {
+        return refuse("usage error: '--skip-subscription-discovery' requires '--tenant'");
+    }
+    match given(&wanted.subscription) {
+        Some(text) if !az::is_guid(text) => refuse(
+            "usage error: '--subscription' must be a subscription ID (GUID), not a name, when combined with \
+             '--skip-subscription-discovery'.",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Options that mean nothing for who signs in.
+fn misplaced(typed: &Login) -> Result<(), Failure> {
+    let program = program::name();
+    let principal = &typed.principal;
+    let of_principals = [
+        ("--password", &principal.password),
+        ("--certificate", &principal.certificate),
+        ("--federated-token", &principal.federated_token),
+    ];
+    let of_issuers = [("--client-id", &typed.client_id), ("--client-secret", &typed.issuer.client_secret)];
+    let given = |options: &[(&'static str, &Option<String>)]| {
+        options.iter().find(|(_, value)| given(value).is_some()).map(|(option, _)| *option)
+    };
+    let hint = format!("a service principal signs in with '{program} login --service-principal'");
+    if let Some(option) =
+        given(&of_principals).filter(|_| !principal.service_principal && principal.username.is_none())
+    {
+        return Err(Failure::new(format!("{option} goes with --service-principal"))
+            .hint(hint)
+            .exit(Exit::Misuse));
+    }
+    match given(&of_issuers) {
+        // Azure CLI takes the client id of a managed identity here too, and has no use for it.
+        Some("--client-id") if program::is_az() => Ok(()),
+        Some(option) => Err(Failure::new(format!("{option} goes with --issuer or --identity"))
+            .hint(hint)
+            .exit(Exit::Misuse)),
+        None => Ok(()),
+    }
+}
+
+fn refuse<T>(text: &str) -> Result<T, Failure> {
+    Err(Failure::new(text).exit(Exit::Misuse))
+}
