@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use token_core::{CacheError, CacheErrorKind};
+use token_core::{CacheError, CacheErrorKind, DirectoryFault};
 
 #[derive(Debug)]
 pub(crate) struct Fault {
@@ -25,5 +25,11 @@ impl Fault {
 
     pub(crate) fn into_error(self, operation: impl Into<String>, cache: &impl fmt::Display) -> CacheError {
         CacheError::new(self.kind, operation, cache, self.source)
+    }
+}
+
+impl From<DirectoryFault> for Fault {
+    fn from(fault: DirectoryFault) -> Self {
+        Self::new(fault.kind(), fault)
     }
 }

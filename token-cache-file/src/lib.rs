@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod directory;
 mod fault;
 mod frame;
 mod publish;
@@ -10,15 +9,14 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use token_core::{
-    CacheError, CacheErrorKind, Clock as _, Entry, HostLeases, HostLock, Key, Kind, Lease, Listed, Owner,
-    Swap, SystemClock, TokenCache, TryLease, Version,
+    CacheError, CacheErrorKind, Clock as _, Entry, HostDirectory, HostLeases, HostLock, Key, Kind, Lease,
+    Listed, Owner, Swap, SystemClock, TokenCache, TryLease, Version,
 };
 
 use fault::Fault;
@@ -43,10 +41,7 @@ pub struct FileCache {
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
-    any_file_system: bool,
-    /// The directory was there once, and suited.
-    suits: AtomicBool,
+    directory: HostDirectory,
     leases: HostLeases,
 }
 
@@ -67,13 +62,13 @@ impl FileCache {
 
     /// The directory.
     pub fn path(&self) -> &Path {
-        &self.inner.path
+        self.inner.directory.path()
     }
 
     /// Where the broker keeps an answer safe until the cache has taken it: beside the entries, so that every
     /// process that reaches the cache finds it. The cache itself never looks there.
     pub fn rescue_dir(&self) -> PathBuf {
-        self.inner.path.join("rescue")
+        self.inner.directory.path().join("rescue")
     }
 
     /// Deletes for good what was set aside because it could not be read, and says how much that was.
@@ -85,13 +80,11 @@ impl FileCache {
     }
 
     fn open_with(path: &Path, any_file_system: bool) -> Result<Self, CacheError> {
-        // Absolute, so that a later change of the working directory does not move the cache; without a slash at the
-        // end, which would make the system follow a symbolic link.
-        let path =
-            std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.components().collect());
-        let leases = HostLeases::new(path.join(LOCKS), Arc::new(SystemClock));
-        let inner = Arc::new(Inner { path, any_file_system, suits: AtomicBool::new(false), leases });
-        inner.inspect().map_err(|fault| fault.into_error("open the cache", &inner))?;
+        let directory = HostDirectory::new(path, any_file_system);
+        let leases = HostLeases::new(directory.path().join(LOCKS), Arc::new(SystemClock));
+        let inner = Arc::new(Inner { directory, leases });
+        let looked = inner.directory.inspect().map_err(Fault::from);
+        looked.map_err(|fault| fault.into_error("open the cache", &inner))?;
         Ok(Self { inner })
     }
 
@@ -144,7 +137,7 @@ impl TokenCache for FileCache {
         let operation = format!("lease {key}");
         let (key, owner) = (key.clone(), *owner);
         self.off_the_async_threads(operation, move |inner| {
-            inner.prepare()?;
+            inner.directory.prepare()?;
             inner.leases.try_lease(&key, &owner).map_err(Fault::at(&inner.locks()))
         })
         .await
@@ -156,7 +149,7 @@ impl TokenCache for FileCache {
         self.inner
             .leases
             .release(lease)
-            .map_err(|error| Fault::at(&self.inner.path)(error).into_error(operation, self))
+            .map_err(|error| Fault::at(self.inner.directory.path())(error).into_error(operation, self))
     }
 }
 
@@ -168,18 +161,17 @@ impl fmt::Display for FileCache {
 
 impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "file:{}", self.path.display())
+        write!(f, "file:{}", self.directory.path().display())
     }
 }
 
 impl Inner {
     fn load(&self, key: &Key) -> Result<Option<Entry>, Fault> {
-        let there = self.suits.load(Ordering::Relaxed) || self.inspect()?;
-        if there { self.read(key) } else { Ok(None) }
+        if self.directory.is_there()? { self.read(key) } else { Ok(None) }
     }
 
     fn swap(&self, key: &Key, expected: Option<Version>, next: Option<&Entry>) -> Result<Swap, Fault> {
-        self.prepare()?;
+        self.directory.prepare()?;
         let _turn = self.turn()?;
         let path = self.file(key);
         let current = match self.read(key) {
@@ -194,7 +186,9 @@ impl Inner {
             return Ok(Swap::Conflict(current));
         }
         match next {
-            Some(next) => publish::replace(&path, &frame::encode(next), &self.path.join("staging")),
+            Some(next) => {
+                publish::replace(&path, &frame::encode(next), &self.directory.path().join("staging"))
+            }
             None => publish::remove(&path),
         }
         .map_err(Fault::at(&path))?;
@@ -202,12 +196,12 @@ impl Inner {
     }
 
     fn list(&self, kind: Kind) -> Result<Vec<Listed>, Fault> {
-        if !self.inspect()? {
+        if !self.directory.inspect()? {
             return Ok(Vec::new());
         }
         let mut entries = Vec::new();
-        for file in fs::read_dir(&self.path).map_err(Fault::at(&self.path))? {
-            let name = file.map_err(Fault::at(&self.path))?.file_name();
+        for file in fs::read_dir(self.directory.path()).map_err(Fault::at(self.directory.path()))? {
+            let name = file.map_err(Fault::at(self.directory.path()))?.file_name();
             let Some(key) = name.to_str().and_then(|name| name.parse::<Key>().ok()) else { continue };
             if key.kind() != kind {
                 continue;
@@ -257,7 +251,7 @@ impl Inner {
 
     /// Waits for this writer's turn: one at a time compares and publishes.
     fn turn(&self) -> Result<HostLock, Fault> {
-        directory::make(&self.locks()).map_err(Fault::at(&self.locks()))?;
+        HostDirectory::make(&self.locks()).map_err(Fault::at(&self.locks()))?;
         let path = self.locks().join("write");
         let end = SystemClock.uptime() + TURN_TIMEOUT;
         let (mut pause, longest) = TURN_POLL;
@@ -278,31 +272,16 @@ impl Inner {
         }
     }
 
-    /// Makes the directory if it is not there, and looks at it again: writes are rare.
-    fn prepare(&self) -> Result<(), Fault> {
-        if !self.inspect()? {
-            directory::create(&self.path, self.any_file_system)?;
-            self.inspect()?;
-        }
-        Ok(())
-    }
-
-    fn inspect(&self) -> Result<bool, Fault> {
-        let suits = directory::inspect(&self.path, self.any_file_system)?;
-        self.suits.store(suits, Ordering::Relaxed);
-        Ok(suits)
-    }
-
     fn file(&self, key: &Key) -> PathBuf {
-        self.path.join(key.to_string())
+        self.directory.path().join(key.to_string())
     }
 
     fn locks(&self) -> PathBuf {
-        self.path.join(LOCKS)
+        self.directory.path().join(LOCKS)
     }
 
     fn damaged(&self) -> PathBuf {
-        self.path.join("damaged")
+        self.directory.path().join("damaged")
     }
 }
 

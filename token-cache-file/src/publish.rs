@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::directory;
+use token_core::HostDirectory;
 
 /// Replaces a file in one step and durably: a reader, and a machine that crashes at any moment, finds the old bytes or the new.
 ///
 /// `staging` is a directory on the same file system, which nobody else uses meanwhile: what is in it was left by
 /// writers that were killed, and goes.
 pub(crate) fn replace(path: &Path, bytes: &[u8], staging: &Path) -> io::Result<()> {
-    directory::make(staging)?;
+    HostDirectory::make(staging)?;
     for left in fs::read_dir(staging)?.flatten() {
         // What cannot be removed is not in the way.
         drop(fs::remove_file(left.path()));
@@ -35,12 +35,12 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 
 /// Moves a file to another directory durably.
 pub(crate) fn set_aside(path: &Path, directory: &Path, name: &str) -> io::Result<()> {
-    directory::make(directory)?;
+    HostDirectory::make(directory)?;
     fs::rename(path, directory.join(name))?;
-    directory::sync(directory)?;
+    HostDirectory::sync(directory)?;
     sync_parent(path)
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), directory::sync)
+    path.parent().map_or(Ok(()), HostDirectory::sync)
 }

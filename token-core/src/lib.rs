@@ -8,8 +8,8 @@
 //! # Layout
 //!
 //! - the model: `token`, `secret`, `expiry`, `account`, `credential`, `request`, `key`
-//! - the contract of a cache: `cache`, with `memory` as its reference, `host_lock` for caches of one host, and
-//!   `conformance` for the tests of backends
+//! - the contract of a cache: `cache`, with `memory` as its reference, `host_lock` and
+//!   `host_directory` for caches of one host, and `conformance` for the tests of backends
 //! - the protocol: `broker`, with `store`, `seal`, `rescue`, `throttle`, `flights` and `wait` beside it
 //! - the issuers: `authority`, `transport`, and `grant` with one file a grant
 //!
@@ -35,6 +35,7 @@ mod expiry;
 mod faults;
 mod flights;
 pub mod grant;
+mod host_directory;
 mod host_lock;
 mod id_token;
 mod inventory;
@@ -64,6 +65,7 @@ pub use credential::{
 };
 pub use error::{BrokerError, CacheError, CacheErrorKind, GrantError, GrantErrorKind, SealError};
 pub use expiry::{Expiry, Freshness, Schedule, WallClock, freshness};
+pub use host_directory::{DirectoryFault, HostDirectory};
 pub use host_lock::{HostLeases, HostLock};
 pub use id_token::{ClientInfo, IdClaims};
 pub use inventory::CachedToken;
