@@ -37,6 +37,11 @@ const MEMBERS: &[Member] = &[
             "url",
         ]),
     },
+    Member {
+        name: "token-cache-sqlite",
+        members: &["token-core"],
+        others: Some(&["async-trait", "rusqlite", "rustix", "sha2", "tokio"]),
+    },
     Member { name: "token-cli", members: &["token-core", "token-cache-file"], others: None },
     Member { name: "token-testkit", members: &["token-core"], others: None },
     Member {
