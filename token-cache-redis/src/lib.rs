@@ -43,6 +43,11 @@ struct Inner {
 }
 
 impl RedisCache {
+    /// What a refresher's user on the server may do, and no more, as an `ACL SETUSER` says it; with the prefix's keys
+    /// (`~token:*`) and, in another database than 0, `+select`.
+    pub const RIGHTS: &str = "+hmget +hexists +scan +evalsha +script|load +hset +persist +expireat +del +rename \
+                              +expire +get +set +pttl +time";
+
     /// A cache on this server. Nothing is sent yet: the connection is made for the first operation, and again for the
     /// next one after it was lost.
     ///

@@ -89,7 +89,10 @@ impl App {
         if let Some(backend) = self.backend.get() {
             return Ok(backend);
         }
-        let backend = Backend::open(&self.config.cache.value)?;
+        let backend = Backend::open(&self.config.cache.value, &PROCESS)?;
+        if !backend.is_local() {
+            self.runtime()?;
+        }
         Ok(self.backend.get_or_init(|| backend))
     }
 
@@ -107,9 +110,13 @@ impl App {
         Selection { profile, choice, cloud: &self.cloud.name, environment }
     }
 
-    /// Runs what only reads a cache of this host, on this thread and without a runtime.
+    /// Runs what is soon done, such as a hit: for a cache of this host on this thread and without a runtime, which
+    /// takes longer to start than a hit takes.
     pub(crate) fn poll<T>(&self, work: impl Future<Output = T>) -> T {
-        pollster::block_on(work)
+        match self.runtime.get() {
+            Some(runtime) => runtime.block_on(work),
+            None => pollster::block_on(work),
+        }
     }
 
     /// Runs what may take a while. A signal ends it, but not before a refresh that is under way is settled.

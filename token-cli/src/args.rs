@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// What is kept
     #[command(subcommand)]
     Cache(Cache),
+    /// Keys that entries are sealed under
+    #[command(subcommand)]
+    Key(Key),
     /// What is configured
     #[command(subcommand)]
     Config(Config),
@@ -91,6 +94,13 @@ pub(crate) enum Cache {
     List(Listing),
     /// Remove expired access tokens and damaged entries, never a sign-in
     Purge(Listing),
+}
+
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(crate) enum Key {
+    /// Print a new key, for everybody who shares a cache: token key new > team.key
+    New,
 }
 
 #[derive(Debug, Subcommand)]

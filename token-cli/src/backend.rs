@@ -1,46 +1,87 @@
 //! From the cache that is configured to a [`TokenCache`]: the only place that names every backend.
 
+#[cfg(feature = "redis")]
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use token_cache_file::FileCache;
+#[cfg(feature = "redis")]
+use token_cache_redis::{RedisCache, RedisOptions};
+#[cfg(feature = "redis")]
+use token_core::CacheErrorKind;
 use token_core::{CacheError, Entry, Key, KeyRing, Kind, Rescue, SignInId, TokenCache, Version};
 
-use crate::config::CacheLocation;
+use crate::cache_location::{CacheLocation, Local, Server};
+use crate::config::Environment;
+use crate::report::Failure;
 
 /// A cache, with what depends on its kind.
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
     File(FileCache),
+    #[cfg(feature = "redis")]
+    Redis(RedisCache),
 }
 
 impl Backend {
-    /// Opens the cache; nothing is written yet.
-    pub(crate) fn open(location: &CacheLocation) -> Result<Self, CacheError> {
+    /// Opens the cache; nothing is written or sent yet.
+    pub(crate) fn open(location: &CacheLocation, environment: &Environment<'_>) -> Result<Self, Failure> {
         match location {
-            CacheLocation::File(path) => FileCache::open(path).map(Self::File),
+            CacheLocation::File(Local { path, any_file_system: true }) => {
+                Ok(Self::File(FileCache::open_on_any_file_system(path)?))
+            }
+            CacheLocation::File(Local { path, .. }) => Ok(Self::File(FileCache::open(path)?)),
+            CacheLocation::Redis(server) => Self::open_redis(server, environment),
         }
+    }
+
+    #[cfg(feature = "redis")]
+    fn open_redis(server: &Server, environment: &Environment<'_>) -> Result<Self, Failure> {
+        let mut options = RedisOptions::new(server.url.expose()).prefix(&server.prefix);
+        if let Some(source) = &server.password {
+            let password = source.read(environment);
+            options = options.password(
+                password.map_err(|failure| failure.hint("it is `password` of [redis] in the config"))?,
+            );
+        }
+        if let Some(ca) = &server.ca {
+            options = options.ca(ca);
+        }
+        Ok(Self::Redis(RedisCache::connect(options)?))
+    }
+
+    #[cfg(not(feature = "redis"))]
+    fn open_redis(_: &Server, _: &Environment<'_>) -> Result<Self, Failure> {
+        Err(not_built_in("redis"))
     }
 
     pub(crate) fn cache(&self) -> Arc<dyn TokenCache> {
         match self {
             Self::File(cache) => Arc::new(cache.clone()),
+            #[cfg(feature = "redis")]
+            Self::Redis(cache) => Arc::new(cache.clone()),
         }
     }
 
     /// Where rotated refresh tokens are secured: beside a cache of this host, so that everybody who reaches the cache
     /// finds them, else in the state directory.
-    pub(crate) fn rescue(&self, _state: &Path) -> Rescue {
+    #[cfg_attr(not(feature = "redis"), expect(unused_variables, reason = "every cache is on this host"))]
+    pub(crate) fn rescue(&self, state: &Path) -> Rescue {
         match self {
             Self::File(cache) => Rescue::new(cache.rescue_dir(), true),
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => Rescue::new(state, false),
         }
     }
 
     /// Whether the cache lives on this host: a missing key may be made for an empty one, for nobody else can be
-    /// about to fill it under another key.
+    /// about to fill it under another key. Others are reached over a network, within a runtime.
     pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::File(_) => true,
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => false,
         }
     }
 
@@ -61,6 +102,56 @@ impl Backend {
     pub(crate) async fn delete_damaged(&self) -> Result<usize, CacheError> {
         match self {
             Self::File(cache) => cache.delete_damaged().await,
+            // It goes by itself, after a while.
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => Ok(0),
         }
     }
+}
+
+/// What helps against an error of a server, which tells its reason by a code.
+#[cfg(feature = "redis")]
+pub(crate) fn what_helps(error: &CacheError) -> Option<String> {
+    let reason = error.source()?.to_string();
+    let is = |code: &str| reason.contains(&format!("({code}"));
+    if is("NOAUTH") || is("WRONGPASS") {
+        Some(
+            "the URL names the user (redis://USER@HOST), and `password` of [redis] in the config the password (env:NAME \
+             or file:PATH); TOKEN_CACHE in the environment may hold both"
+                .to_owned(),
+        )
+    } else if is("NOPERM") {
+        Some(format!(
+            "whoever runs the server lets the user do what is needed: ACL SETUSER USER ~PREFIX:* {}",
+            RedisCache::RIGHTS
+        ))
+    } else if is("READONLY") {
+        Some("TOKEN_CACHE or `cache` in the config names the server; it has to be the primary".to_owned())
+    } else if is("OOM") {
+        Some(
+            "nothing was lost; whoever runs the server gives it more memory (CONFIG SET maxmemory …)"
+                .to_owned(),
+        )
+    } else if is("MISCONF") {
+        Some("nothing was lost; whoever runs the server makes room on its disk".to_owned())
+    } else if reason.contains("certificate") {
+        Some("`ca` of [redis] in the config, or SSL_CERT_FILE, names the authority's file".to_owned())
+    } else if error.kind() == CacheErrorKind::Unavailable && reason.contains("connection") {
+        Some("check that the server runs there and that this host reaches it".to_owned())
+    } else {
+        None
+    }
+}
+
+/// Without a server nothing tells more than its error.
+#[cfg(not(feature = "redis"))]
+pub(crate) fn what_helps(_: &CacheError) -> Option<String> {
+    None
+}
+
+/// A cache that this program could know.
+#[cfg(not(feature = "redis"))]
+fn not_built_in(feature: &str) -> Failure {
+    Failure::new(format!("this build of {} has no {feature} cache", crate::program::name()))
+        .hint(format!("'cargo install --path token-cli --features {feature}' makes one that has it"))
 }

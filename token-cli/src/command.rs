@@ -10,12 +10,13 @@ mod completion;
 mod config_show;
 mod get;
 mod get_access_token;
+mod key_new;
 mod login;
 mod logout;
 mod version;
 
 use crate::app::App;
-use crate::args::{Account, Cache, Command, Config as ConfigCommand};
+use crate::args::{Account, Cache, Command, Config as ConfigCommand, Key};
 use crate::config::Config;
 use crate::output;
 use crate::report::Failure;
@@ -25,6 +26,7 @@ pub(crate) fn run_without_config(command: &Command) -> Option<Result<(), Failure
     match command {
         Command::Version(typed) => Some(version::run(typed)),
         Command::Completion(typed) => Some(completion::run(typed)),
+        Command::Key(Key::New) => Some(key_new::run()),
         _ => None,
     }
 }
@@ -48,7 +50,10 @@ pub(crate) fn run(command: Command, config: Config) -> Result<(), Failure> {
         Command::Cache(Cache::Purge(typed)) => cache_purge::run(&app, &typed),
         Command::Config(ConfigCommand::Show(typed)) => config_show::run(&app, &typed),
         // These were run before there was a config.
-        Command::Config(ConfigCommand::Path) | Command::Version(_) | Command::Completion(_) => Ok(()),
+        Command::Config(ConfigCommand::Path)
+        | Command::Key(_)
+        | Command::Version(_)
+        | Command::Completion(_) => Ok(()),
     };
     app.close();
     outcome

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use token_core::Secret;
 use url::{Host, Url};
 
+use crate::cache_location::{CacheLocation, Context, RedisTable};
 use crate::paths::Paths;
 use crate::report::Failure;
 
@@ -49,13 +50,6 @@ pub(crate) enum Origin {
     Default,
     File,
     Environment(&'static str),
-}
-
-/// Where entries are kept.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum CacheLocation {
-    /// A local directory.
-    File(PathBuf),
 }
 
 /// Where the key ring comes from.
@@ -110,6 +104,10 @@ struct File {
     key: Option<String>,
     cloud: Option<String>,
     #[serde(default)]
+    allow_network_file_system: bool,
+    #[serde(default)]
+    redis: RedisTable,
+    #[serde(default)]
     clouds: BTreeMap<String, CloudTable>,
     #[serde(default)]
     issuers: BTreeMap<String, IssuerTable>,
@@ -134,7 +132,9 @@ impl Config {
         let named = environment.text("TOKEN_CONFIG");
         let of_variable = |failure: Failure| failure.hint("it is set by TOKEN_CONFIG");
         let file = match &named {
-            Some(path) => Paths::expand(environment, path).map_err(of_variable)?,
+            Some(path) => {
+                Paths::expand(environment, path, Origin::Environment("TOKEN_CONFIG")).map_err(of_variable)?
+            }
             None => paths.config.join("config.toml"),
         };
         let content = read(&file, named.is_some())?;
@@ -145,14 +145,27 @@ impl Config {
             Origin::Environment(variable) => failure.hint(format!("it is set by {variable}")),
             _ => failure.hint(format!("it is `{name}` in {}", file.display())),
         };
+        let redis = content
+            .redis
+            .expanded(environment)
+            .map_err(|failure| failure.hint(format!("it is `ca` of [redis] in {}", file.display())))?;
+        let cache_location = CacheLocation::parse(
+            &cache.value,
+            &Context {
+                environment,
+                paths: &paths,
+                redis: &redis,
+                any_file_system: content.allow_network_file_system,
+                origin: cache.origin,
+            },
+        );
         Ok(Self {
             cache: Setting {
-                value: cache_location(environment, &paths, &cache.value)
-                    .map_err(|failure| context(failure, "cache", cache.origin))?,
+                value: cache_location.map_err(|failure| context(failure, "cache", cache.origin))?,
                 origin: cache.origin,
             },
             key: Setting {
-                value: key_source(environment, &paths, &key.value)
+                value: key_source(environment, &paths, &key.value, key.origin)
                     .map_err(|failure| context(failure, "key", key.origin))?,
                 origin: key.origin,
             },
@@ -214,7 +227,7 @@ impl SecretSource {
                 .ok_or_else(|| Failure::new(format!("the environment variable {name} is not set")))?,
             Self::File(path) => {
                 let path = match path.strip_prefix("~/") {
-                    Some(_) => Paths::expand(environment, path)?,
+                    Some(_) => Paths::expand(environment, path, Origin::File)?,
                     // Whoever types a path means it from where they are.
                     None => PathBuf::from(path),
                 };
@@ -263,14 +276,6 @@ impl<'de> Deserialize<'de> for SecretSource {
             }
         }
         from.deserialize_any(Source)
-    }
-}
-
-impl fmt::Display for CacheLocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
     }
 }
 
@@ -331,41 +336,21 @@ fn setting<'a>(
     }
 }
 
-fn cache_location(
+fn key_source(
     environment: &Environment<'_>,
     paths: &Paths,
     text: &str,
-) -> Result<CacheLocation, Failure> {
-    let scheme = text.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
-    match scheme.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) {
-        Some(("file", "")) => Ok(CacheLocation::File(paths.entries.clone())),
-        Some(("file", path)) => Ok(CacheLocation::File(Paths::expand(environment, local(path))?)),
-        // A URL can hold a password, so only its scheme is repeated.
-        Some((scheme @ ("sqlite" | "redis" | "rediss" | "redis+unix"), _)) => {
-            Err(Failure::new(format!("this build has no {scheme} cache")))
-        }
-        _ => Err(Failure::new("the cache has to be file:[PATH]")),
-    }
-}
-
-fn key_source(environment: &Environment<'_>, paths: &Paths, text: &str) -> Result<KeySource, Failure> {
+    origin: Origin,
+) -> Result<KeySource, Failure> {
     match text.split_once(':') {
         None if text == "none" => Ok(KeySource::None),
         Some(("file", "")) => Ok(KeySource::File { path: paths.config.join("key"), default: true }),
         Some(("file", path)) => {
-            Ok(KeySource::File { path: Paths::expand(environment, local(path))?, default: false })
+            Ok(KeySource::File { path: Paths::expand(environment, path, origin)?, default: false })
         }
         Some(("env", name)) if !name.is_empty() => Ok(KeySource::Environment(name.to_owned())),
         // What stands here may be the key itself, so it is not repeated.
         _ => Err(Failure::new("the key has to be file:[PATH], env:NAME or none")),
-    }
-}
-
-/// `file:///path` is `/path`.
-fn local(path: &str) -> &str {
-    match path.strip_prefix("//") {
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
     }
 }
 
@@ -434,7 +419,7 @@ mod tests {
     fn the_environment_comes_before_the_file_and_empty_is_not_given() {
         let variables = [("TOKEN_CACHE", "file:~/c"), ("TOKEN_KEY", "none"), ("TOKEN_CLOUD", "")];
         let config = load("cache = 'file:/a'\nkey = 'env:K'\ncloud = 'lab'", &variables).unwrap();
-        assert_eq!(config.cache.value, CacheLocation::File("/people/ada/c".into()));
+        assert_eq!(config.cache.value.to_string(), "file:/people/ada/c");
         assert_eq!(config.cache.origin, Origin::Environment("TOKEN_CACHE"));
         assert_eq!(config.key.value, KeySource::None);
         assert_eq!((config.cloud.value.as_str(), config.cloud.origin), ("lab", Origin::File));
@@ -484,12 +469,13 @@ mod tests {
         ];
         let texts: Vec<String> = mistakes.iter().map(|toml| load(toml, &[]).unwrap_err()).collect();
         insta::assert_snapshot!(texts.concat(), @r#"
-        error: config.toml, line 1: unknown field `cach`, expected one of `cache`, `key`, `cloud`, `clouds`, `issuers`
+        error: config.toml, line 1: unknown field `cach`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `redis`, `clouds`, `issuers`
         error: config.toml, line 2: invalid type: integer `5`, expected a string
         error: "relative" is not an absolute path
         hint: begin it with / or ~/
         hint: it is `cache` in config.toml
-        error: this build has no redis cache
+        error: the URL of the cache holds a password, and the config holds no secrets itself
+        hint: `password` of [redis] in the config names it (env:NAME or file:PATH); TOKEN_CACHE in the environment may hold it
         hint: it is `cache` in config.toml
         error: the key has to be file:[PATH], env:NAME or none
         hint: it is `key` in config.toml

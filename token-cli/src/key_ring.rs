@@ -66,9 +66,11 @@ pub(crate) async fn load_or_create(
             return Ok(ring);
         }
     }
-    Err(Failure::new(format!("there is no key: {source} does not exist")).hint(
-        "a shared cache needs the key of everybody who shares it; TOKEN_KEY names it (file:PATH or env:NAME)",
-    ))
+    Err(Failure::new(format!("there is no key: {source} does not exist")).hint(format!(
+        "everybody who shares a cache has the same key, and TOKEN_KEY names it (file:PATH or env:NAME); '{} key new' \
+         prints one for a cache that is new",
+        program::name()
+    )))
 }
 
 fn read(path: &Path, default: bool) -> Result<Option<Secret>, Failure> {
@@ -136,7 +138,7 @@ mod tests {
     use token_core::{Entry, Key, Swap, Version};
 
     use super::*;
-    use crate::config::CacheLocation;
+    use crate::cache_location::{CacheLocation, Local};
 
     const NO_ENVIRONMENT: Environment<'static> = Environment(&|_| None);
 
@@ -144,10 +146,15 @@ mod tests {
         KeySource::File { path, default: true }
     }
 
+    fn backend(dir: &Path) -> Backend {
+        let local = Local { path: dir.join("entries"), any_file_system: false };
+        Backend::open(&CacheLocation::File(local), &NO_ENVIRONMENT).unwrap()
+    }
+
     #[test]
     fn a_key_is_made_for_an_empty_cache_and_by_a_sign_in_only() {
         let dir = tempfile::tempdir().unwrap();
-        let backend = Backend::open(&CacheLocation::File(dir.path().join("entries"))).unwrap();
+        let backend = backend(dir.path());
         let key = source(dir.path().join("config/key"));
         let found = pollster::block_on(load(&key, &NO_ENVIRONMENT, &backend)).unwrap();
         assert!(found.is_none() && !dir.path().join("config").exists());
@@ -159,7 +166,7 @@ mod tests {
     #[test]
     fn a_missing_key_beside_a_filled_cache_is_an_error_that_names_it() {
         let dir = tempfile::tempdir().unwrap();
-        let backend = Backend::open(&CacheLocation::File(dir.path().join("entries"))).unwrap();
+        let backend = backend(dir.path());
         let ring = KeyRing::parse(KeyRing::generate_line().expose()).unwrap();
         let (key, version) = (Key::new(Kind::Profile, &[]), Version::random());
         let body = ring.seal(&key, &version, b"{}").unwrap();
@@ -177,7 +184,7 @@ mod tests {
     fn our_own_key_is_refused_when_others_can_read_it() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let backend = Backend::open(&CacheLocation::File(dir.path().join("entries"))).unwrap();
+        let backend = backend(dir.path());
         let path = dir.path().join("key");
         private_file::replace(&path, KeyRing::generate_line().expose().as_bytes()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();

@@ -4,6 +4,7 @@ mod app;
 mod args;
 mod az;
 mod backend;
+mod cache_location;
 mod choice;
 mod command;
 mod config;

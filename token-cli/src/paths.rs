@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Environment;
+use crate::config::{Environment, Origin};
 use crate::report::Failure;
 
 /// The directories, none of which need exist.
@@ -34,14 +34,26 @@ impl Paths {
         Ok(Self { config, state, choice, entries })
     }
 
-    /// `~/…` and absolute paths. What another path is relative to would depend on who runs us from where.
-    pub(crate) fn expand(environment: &Environment<'_>, path: &str) -> Result<PathBuf, Failure> {
+    /// `~/…`, absolute paths, and `///path` as URLs have it. Who sets a variable means a relative path from where
+    /// they are. In the config file it would depend on who runs us from where, and is refused.
+    pub(crate) fn expand(
+        environment: &Environment<'_>,
+        path: &str,
+        origin: Origin,
+    ) -> Result<PathBuf, Failure> {
+        let path = path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path);
         if let Some(rest) = path.strip_prefix("~/") {
             return Ok(home(environment)?.join(rest));
         }
-        match Path::new(path) {
-            absolute if absolute.is_absolute() => Ok(absolute.to_owned()),
-            _ => Err(Failure::new(format!("{path:?} is not an absolute path")).hint("begin it with / or ~/")),
+        if Path::new(path).is_absolute() {
+            return Ok(path.into());
+        }
+        match origin {
+            Origin::Environment(_) => std::path::absolute(path)
+                .map_err(|error| Failure::new(format!("could not tell where {path:?} is")).caused_by(&error)),
+            Origin::Default | Origin::File => {
+                Err(Failure::new(format!("{path:?} is not an absolute path")).hint("begin it with / or ~/"))
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use token_core::{
     BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, GrantErrorKind, Note, SealError,
 };
 
+use crate::backend;
 use crate::config::PROCESS;
 use crate::program;
 
@@ -201,6 +202,9 @@ fn say(text: &str) {
 impl From<CacheError> for Failure {
     fn from(error: CacheError) -> Self {
         let failure = Self::of(&error);
+        if let Some(hint) = backend::what_helps(&error) {
+            return failure.hint(hint);
+        }
         match error.kind() {
             // Damaged access tokens are replaced without a word, so this is what only a sign-in makes.
             CacheErrorKind::Corrupt => Self::damaged(&error, &format!("{} login", program::name())),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use token_cache_redis::RedisOptions;
+use token_cache_redis::{RedisCache, RedisOptions};
 use token_core::{CacheError, CacheErrorKind, Kind, Owner, Secret, TokenCache, TryLease};
 use token_testkit::{RedisServer, RedisSettings};
 
@@ -10,13 +10,15 @@ use crate::{assert_fails, create, entry, key, name_of, open, text};
 
 pub(crate) const PASSWORD: &str = "a password of the agents";
 
-const REFRESHER: &str = "~token:* +hmget +hexists +scan +evalsha +script|load +hset +persist +expireat +del +rename \
-                         +expire +get +set +pttl +time";
 const READER: &str = "~token:* +hmget +hexists +scan";
+
+fn refresher() -> String {
+    format!("~token:* {}", RedisCache::RIGHTS)
+}
 
 /// The user of the README, as a server's configuration says it.
 pub(crate) fn line() -> String {
-    user(REFRESHER)
+    user(&refresher())
 }
 
 fn user(rights: &str) -> String {
@@ -31,7 +33,7 @@ fn options(server: &RedisServer) -> RedisOptions {
 #[test]
 fn the_readme_names_these_rights() {
     let readme = include_str!("../../README.md");
-    for rights in [REFRESHER, READER] {
+    for rights in [&*refresher(), READER] {
         assert!(readme.contains(rights), "{rights}");
     }
 }
@@ -42,10 +44,10 @@ async fn every_right_that_is_missing_is_named() {
     else {
         return;
     };
-    let password = format!(">{PASSWORD}");
+    let (password, refresher) = (format!(">{PASSWORD}"), refresher());
     let basic = ["ACL", "SETUSER", "token", "reset", "on", &password, "resetchannels"];
-    for missing in REFRESHER.split(' ').filter(|right| right.starts_with('+')) {
-        let rights = REFRESHER.split(' ').filter(|right| *right != missing);
+    for missing in refresher.split(' ').filter(|right| right.starts_with('+')) {
+        let rights = refresher.split(' ').filter(|right| *right != missing);
         let reply = server.command(basic.into_iter().chain(rights));
         assert_eq!(reply.text(), "OK");
         server.command(["FLUSHALL"]);
@@ -57,7 +59,7 @@ async fn every_right_that_is_missing_is_named() {
         let command = missing.trim_start_matches('+').split('|').next().unwrap();
         assert!(said.to_lowercase().contains(command), "{missing}: {said}");
     }
-    server.command(basic.into_iter().chain(REFRESHER.split(' ')));
+    server.command(basic.into_iter().chain(refresher.split(' ')));
     server.command(["FLUSHALL"]);
     everything(&*open(options(&server)), &server).await.unwrap();
 }

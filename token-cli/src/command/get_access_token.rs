@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use token_core::authority::scope_of;
-use token_core::{AccessToken, TokenRequest};
+use token_core::{AccessToken, BrokerError, CacheErrorKind, TokenRequest};
 
 use crate::app::App;
 use crate::args::{GetAccessToken, Request, ResourceType, TokenFormat, given, given_all};
@@ -77,14 +77,18 @@ pub(super) fn answer(app: &App, typed: &Request, target: Target<'_>) -> Result<A
     let undecided = account.is_none() && subscription.is_none() && app.config.subscription.is_none();
 
     // The local choice knows all that the request takes, so the profile need not be read. An error here comes again
-    // below, where there is more to say about it.
+    // below, where there is more to say about it; but nobody waits twice for a server that is not there.
     if undecided
         && let Some(selected) = choice.active.as_ref()
         && (!selected.kind.is_microsoft() || selected.authority == app.cloud.name)
     {
         let request = request(app, selected, typed, target)?;
-        if let Ok(Some(token)) = app.poll(broker.cached(&request)) {
-            return Ok(Answer::new(token, selected, typed));
+        match app.poll(broker.cached(&request)) {
+            Ok(Some(token)) => return Ok(Answer::new(token, selected, typed)),
+            Err(BrokerError::Cache(error)) if error.kind() == CacheErrorKind::Unavailable => {
+                return Err(error.into());
+            }
+            Ok(None) | Err(_) => {}
         }
     }
 
@@ -235,16 +239,11 @@ fn of_type(app: &App, kind: ResourceType) -> Result<String, Failure> {
 }
 
 /// A failure whose hint signs in to the tenant and for the scopes that were asked for, as Azure CLI's does.
-fn sign_in_for(
-    app: &App,
-    error: token_core::BrokerError,
-    selected: &Selected,
-    request: &TokenRequest,
-) -> Failure {
+fn sign_in_for(app: &App, error: BrokerError, selected: &Selected, request: &TokenRequest) -> Failure {
     let asks_a_person = selected.kind == token_core::AccountKind::User;
     let elsewhere = request.tenant != selected.tenant || request.scopes != [app.cloud.default_scope()];
     match (&error, &request.tenant) {
-        (token_core::BrokerError::Refused { .. }, Some(tenant)) if asks_a_person && elsewhere => {
+        (BrokerError::Refused { .. }, Some(tenant)) if asks_a_person && elsewhere => {
             let scopes: Vec<String> = request.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
             let command =
                 format!("{} login --tenant \"{tenant}\" --scope {}", program::name(), scopes.join(" "));

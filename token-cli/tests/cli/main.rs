@@ -14,4 +14,5 @@ mod sharing;
 mod sign_in;
 mod signals;
 mod storm;
+mod team;
 mod trouble;

@@ -11,6 +11,7 @@ mod issuer;
 mod key;
 mod nonsense;
 mod output;
+mod redis;
 mod selection;
 mod sign_in;
 

@@ -42,7 +42,11 @@ const MEMBERS: &[Member] = &[
         members: &["token-core"],
         others: Some(&["async-trait", "rusqlite", "rustix", "sha2", "tokio"]),
     },
-    Member { name: "token-cli", members: &["token-core", "token-cache-file"], others: None },
+    Member {
+        name: "token-cli",
+        members: &["token-core", "token-cache-file", "token-cache-redis"],
+        others: None,
+    },
     Member { name: "token-testkit", members: &["token-core"], others: None },
     Member {
         name: "xtask",

@@ -56,6 +56,12 @@ fn builds(metadata: &Metadata) -> Vec<Build> {
         arguments: Vec::new(),
         absent: TEST_FEATURES.to_vec(),
     };
+    let without = Build {
+        what: "the program without features".into(),
+        package: "token-cli".into(),
+        arguments: vec!["--no-default-features"],
+        absent: vec![Absent::Crate("token-cache-redis"), Absent::Crate("redis")],
+    };
     let members = metadata.workspace_packages().into_iter();
     let backends = members.filter(|package| package.name.starts_with("token-cache-")).map(|package| {
         let mut absent = [&HTTP_CLIENT[..], &TEST_FEATURES].concat();
@@ -66,7 +72,7 @@ fn builds(metadata: &Metadata) -> Vec<Build> {
         let name = package.name.to_string();
         Build { what: name.clone(), package: name, arguments: Vec::new(), absent }
     });
-    [core, cli].into_iter().chain(backends).collect()
+    [core, cli, without].into_iter().chain(backends).collect()
 }
 
 /// The lines of the tree look like `token-core v0.1.0 (…)|default,http`.
