@@ -4,6 +4,7 @@ pub(crate) mod control;
 
 mod arm;
 mod authorization;
+mod authorize;
 mod device;
 mod discovery;
 mod revocation;
@@ -21,8 +22,11 @@ pub(crate) fn answer(state: &Arc<State>, request: &SeenRequest) -> Answer {
         Endpoint::Device(_) | Endpoint::Token(_) | Endpoint::Revocation if !wants("POST") => {
             Answer::empty(405).header("allow", "POST")
         }
+        Endpoint::Authorize(authority) if wants("GET") || wants("POST") => {
+            authorize::answer(state, request, authority)
+        }
         Endpoint::Verification if wants("GET") || wants("POST") => verification::answer(state, request),
-        Endpoint::Verification => Answer::empty(405).header("allow", "GET, POST"),
+        Endpoint::Authorize(_) | Endpoint::Verification => Answer::empty(405).header("allow", "GET, POST"),
         Endpoint::Device(_) => granted(device::answer(state, request, authority), authority),
         Endpoint::Token(_) => granted(token::answer(state, request, authority), authority),
         Endpoint::Revocation => granted(revocation::answer(state, request), authority),

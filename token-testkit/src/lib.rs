@@ -25,6 +25,8 @@
 #![allow(clippy::disallowed_methods, reason = "what is tested against has a clock of its own, and files")]
 
 mod answer;
+mod authorization_code;
+mod browser;
 mod counts;
 mod device_code;
 mod endpoint;
@@ -48,6 +50,7 @@ mod tls;
 mod wire;
 mod world;
 
+pub use browser::{Page, Redirection};
 pub use counts::Counts;
 pub use device_code::DeviceCodeState;
 pub use family::{Ended, Family, RefreshTokenState};
@@ -60,6 +63,8 @@ pub use redis_server::{Persistence, RedisServer, RedisSettings};
 pub use request::SeenRequest;
 pub use route::{Authority, Matching, Route};
 pub use running::RunningIssuer;
-pub use settings::{AccessTokenForm, Decision, ExpiresIn, Rotation, Settings, Transport};
+pub use settings::{
+    AccessTokenForm, AuthorizationFlaw, Decision, ExpiresIn, IdTokenFlaw, Rotation, Settings, Transport,
+};
 pub use state::IssuedToken;
 pub use world::{Client, Subscription, Tenant, User, World};

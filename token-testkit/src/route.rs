@@ -14,6 +14,8 @@ pub enum Route {
     Discovery,
     /// The keys that id tokens are signed with.
     Jwks,
+    /// The page where a person signs in and is sent back from.
+    Authorize,
     /// A device authorization request.
     Device,
     /// A token request.
@@ -103,6 +105,7 @@ pub(crate) enum Endpoint {
     OidcDiscovery,
     MicrosoftDiscovery,
     Jwks,
+    Authorize(Authority),
     Device(Authority),
     Token(Authority),
     Revocation,
@@ -126,6 +129,7 @@ impl Endpoint {
                 return (if exists { Self::OidcDiscovery } else { Self::Unknown }, None);
             }
             Some("/oauth/jwks") => return (Self::Jwks, None),
+            Some("/oauth/authorize") => return (Self::Authorize(Authority::OpenIdConnect), None),
             Some("/oauth/device") => return (Self::Device(Authority::OpenIdConnect), None),
             Some("/oauth/token") => return (Self::Token(Authority::OpenIdConnect), None),
             Some("/oauth/revoke") => return (Self::Revocation, None),
@@ -138,6 +142,7 @@ impl Endpoint {
             ["tenants"] => (Self::ArmTenants, None),
             ["subscriptions"] => (Self::ArmSubscriptions, None),
             ["subscriptions", id] => (Self::ArmSubscription, Some(id)),
+            [tenant, "oauth2", "v2.0", "authorize"] => (Self::Authorize(Authority::Microsoft), Some(tenant)),
             [tenant, "oauth2", "v2.0", "devicecode"] => (Self::Device(Authority::Microsoft), Some(tenant)),
             [tenant, "oauth2", "v2.0", "token"] => (Self::Token(Authority::Microsoft), Some(tenant)),
             [tenant, "v2.0", ".well-known", "openid-configuration"] => {
@@ -152,6 +157,7 @@ impl Endpoint {
         match self {
             Self::OidcDiscovery | Self::MicrosoftDiscovery => Route::Discovery,
             Self::Jwks => Route::Jwks,
+            Self::Authorize(_) => Route::Authorize,
             Self::Device(_) => Route::Device,
             Self::Token(_) => Route::Token,
             Self::Revocation => Route::Revocation,
@@ -163,7 +169,7 @@ impl Endpoint {
 
     pub(crate) fn authority(self) -> Authority {
         match self {
-            Self::Device(authority) | Self::Token(authority) => authority,
+            Self::Authorize(authority) | Self::Device(authority) | Self::Token(authority) => authority,
             Self::MicrosoftDiscovery | Self::ArmTenants | Self::ArmSubscriptions | Self::ArmSubscription => {
                 Authority::Microsoft
             }

@@ -41,12 +41,25 @@ pub struct Settings {
     pub slow_down: u32,
     /// Answer `slow_down` to every poll that comes sooner than it may.
     pub enforce_interval: bool,
-    /// What becomes of a device code without anybody's doing.
+    /// What becomes of a device code, and of a sign-in in a browser, without anybody's doing.
     pub decision: Option<Decision>,
     /// How many polls (after those answered `slow_down`) stay pending before [`decision`](Self::decision) counts.
     pub pending_polls: u32,
     /// Whether a device authorization of the OpenID Connect issuer holds `verification_uri_complete`.
     pub verification_uri_complete: bool,
+
+    /// Whether the OpenID Connect issuer lets people sign in in a browser.
+    pub authorization: bool,
+    /// How it says that it can answer them; `None` where it does not say.
+    pub response_modes: Option<Vec<String>>,
+    /// Which kinds of PKCE challenge it says it knows; `None` where it does not say.
+    pub code_challenge_methods: Option<Vec<String>>,
+    /// Whether it says who it is in such an answer (RFC 9207).
+    pub authorization_iss: bool,
+    /// What is wrong with such an answer.
+    pub authorization_flaw: Option<AuthorizationFlaw>,
+    /// What is wrong with id tokens.
+    pub id_token_flaw: Option<IdTokenFlaw>,
 
     /// Whether `{issuer}/.well-known/openid-configuration` exists.
     pub openid_configuration: bool,
@@ -119,7 +132,67 @@ pub enum AccessTokenForm {
     Jwt,
 }
 
-/// What a user says to a device code.
+/// What is wrong with an answer that goes through a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthorizationFlaw {
+    /// Another state than the client's.
+    WrongState,
+    /// No state.
+    NoState,
+    /// Another issuer.
+    WrongIssuer,
+    /// No issuer, though the discovery document promises one.
+    NoIssuer,
+    /// Two codes.
+    CodeTwice,
+    /// The mode that was not asked for.
+    OtherMode,
+}
+
+/// What is wrong with an id token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdTokenFlaw {
+    /// There is none.
+    Missing,
+    /// Another nonce than the client's.
+    WrongNonce,
+    /// No nonce.
+    NoNonce,
+    /// Another issuer.
+    WrongIssuer,
+    /// At Microsoft: a tenant that is none.
+    NoTenant,
+    /// Another client.
+    WrongAudience,
+    /// This client among others, and no word of who may use it.
+    ManyAudiences,
+    /// This client, but for another to use.
+    WrongParty,
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    Early,
+    /// No end.
+    Endless,
+    /// The hash of another access token.
+    WrongAccessToken,
+    /// Nobody's.
+    NoSubject,
+    /// A signature of other claims.
+    BadSignature,
+    /// Signed by a key that is not published.
+    UnknownKey,
+    /// Not signed: `alg: none`.
+    Unsigned,
+    /// Signed with the published key as though it were a secret: `alg: HS256`.
+    Hmac,
+    /// Signed under conditions that nobody knows.
+    Critical,
+}
+
+/// What a user says to a device code, or in the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
@@ -132,7 +205,7 @@ pub enum Decision {
 }
 
 impl Settings {
-    /// The default, with every device code approved at its first poll.
+    /// The default, with every device code approved at its first poll, and every sign-in in a browser at once.
     pub fn auto_approving() -> Self {
         Self { decision: Some(Decision::Approve), ..Self::default() }
     }
@@ -163,6 +236,12 @@ impl Default for Settings {
             decision: None,
             pending_polls: 0,
             verification_uri_complete: true,
+            authorization: true,
+            response_modes: Some(vec!["query".into(), "fragment".into(), "form_post".into()]),
+            code_challenge_methods: Some(vec!["S256".into()]),
+            authorization_iss: true,
+            authorization_flaw: None,
+            id_token_flaw: None,
             openid_configuration: true,
             oauth_authorization_server: true,
             revocation: true,

@@ -9,8 +9,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    Counts, SeenRequest, Settings, World, device_code::DeviceCodes, family::Families, fault::Faults,
-    gate::Gate, jwks::SigningKeys, tls::Tls,
+    Counts, SeenRequest, Settings, World, authorization_code::AuthorizationCodes, device_code::DeviceCodes,
+    family::Families, fault::Faults, gate::Gate, jwks::SigningKeys, tls::Tls,
 };
 
 /// How many requests are kept for assertions. A benchmark sends millions; the newest tell enough.
@@ -36,6 +36,7 @@ pub(crate) struct Memory {
     pub(crate) faults: Faults,
     pub(crate) gate: Option<Gate>,
     pub(crate) device_codes: DeviceCodes,
+    pub(crate) authorization_codes: AuthorizationCodes,
     pub(crate) families: Families,
     pub(crate) access_tokens: HashMap<String, IssuedToken>,
 }
@@ -80,6 +81,7 @@ impl State {
                 faults: Faults::default(),
                 gate: None,
                 device_codes: DeviceCodes::default(),
+                authorization_codes: AuthorizationCodes::default(),
                 families: Families::default(),
                 access_tokens: HashMap::new(),
             }),

@@ -7,18 +7,21 @@ use crate::{OAuthError, SeenRequest, answer::Answer, state::State};
 
 pub(super) fn openid_connect(state: &State) -> Answer {
     let issuer = state.oidc_issuer();
+    let settings = state.read().settings.clone();
     let mut document = json!({
         "issuer": issuer,
-        "authorization_endpoint": format!("{issuer}/oauth/authorize"),
         "token_endpoint": format!("{issuer}/oauth/token"),
         "device_authorization_endpoint": format!("{issuer}/oauth/device"),
         "jwks_uri": format!("{issuer}/oauth/jwks"),
         "response_types_supported": ["code"],
+        "response_modes_supported": settings.response_modes,
+        "code_challenge_methods_supported": settings.code_challenge_methods,
+        "authorization_response_iss_parameter_supported": settings.authorization_iss,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "scopes_supported": ["openid", "profile", "offline_access", "api:read", "api:write"],
         "grant_types_supported": [
-            "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code",
+            "authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code",
         ],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
@@ -27,7 +30,10 @@ pub(super) fn openid_connect(state: &State) -> Answer {
         "x_regional_endpoints": { "north": { "token_endpoint": "https://north.example/token", "weight": 0.5 } },
         "x_maintenance": null,
     });
-    if state.read().settings.revocation {
+    if settings.authorization {
+        document["authorization_endpoint"] = json!(format!("{issuer}/oauth/authorize"));
+    }
+    if settings.revocation {
         document["revocation_endpoint"] = json!(format!("{issuer}/oauth/revoke"));
     }
     Answer::json(200, &document)

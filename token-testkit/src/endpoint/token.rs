@@ -1,11 +1,11 @@
-//! The token endpoint: device codes, refresh tokens and client credentials turn into tokens.
+//! The token endpoint: authorization codes, device codes, refresh tokens and client credentials turn into tokens.
 
 use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::authorization::{self, AuthenticatedClient};
 use crate::{
-    AccessTokenForm, Authority, ExpiresIn, IssuedToken, OAuthError, SeenRequest, Settings,
+    AccessTokenForm, Authority, ExpiresIn, IdTokenFlaw, IssuedToken, OAuthError, SeenRequest, Settings,
     answer::Answer,
     device_code::Poll,
     family::{Ended, Refused},
@@ -13,6 +13,7 @@ use crate::{
     state::{Memory, State, Subject},
 };
 
+const ID_TOKEN_LIFETIME: i64 = 3600;
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What the issuer decided to give. Everything about it is settled; only signatures are missing.
@@ -24,6 +25,7 @@ struct Grant {
     family: Option<u64>,
     refresh_token: Option<String>,
     with_id_token: bool,
+    nonce: Option<String>,
 }
 
 pub(super) fn answer(
@@ -36,6 +38,7 @@ pub(super) fn answer(
         let tenant = authorization::tenant(request, &memory.settings.world)?;
         let grant = match request.grant_type() {
             Some(DEVICE_CODE) => redeem_device_code(memory, request, authority, &client),
+            Some("authorization_code") => redeem_code(memory, request, authority, &client),
             Some("refresh_token") => refresh(memory, request, authority, &client, tenant),
             Some("client_credentials") => client_credentials(memory, request, authority, &client, tenant),
             Some(other) => Err(OAuthError::new("unsupported_grant_type").description(&format!(
@@ -84,11 +87,46 @@ fn redeem_device_code(
         refused => return Err(unredeemed(&refused, authority)),
     };
     let device = memory.device_codes.get(code).expect("it was polled just now");
-    let (tenant, asked) = (device.tenant.clone(), device.scopes.clone());
+    let asked = Asked { tenant: device.tenant.clone(), scopes: device.scopes.clone(), nonce: None };
+    signed_in(memory, authority, &client.id, user.as_deref(), asked)
+}
+
+fn redeem_code(
+    memory: &mut Memory,
+    request: &SeenRequest,
+    authority: Authority,
+    client: &AuthenticatedClient,
+) -> Result<Grant, OAuthError> {
+    let [code, redirect_uri, verifier] = ["code", "redirect_uri", "code_verifier"];
+    let (code, redirect_uri) = (required(request, code)?, required(request, redirect_uri)?);
+    let verifier = required(request, verifier)?;
+    let code = memory
+        .authorization_codes
+        .redeem(code, authority, &client.id, redirect_uri, verifier)
+        .map_err(|why| OAuthError::new("invalid_grant").description(why))?;
+    let asked = Asked { tenant: code.tenant, scopes: code.scopes, nonce: code.nonce };
+    signed_in(memory, authority, &client.id, code.user.as_deref(), asked)
+}
+
+/// What a person was asked for.
+struct Asked {
+    tenant: Option<String>,
+    scopes: Vec<String>,
+    nonce: Option<String>,
+}
+
+fn signed_in(
+    memory: &mut Memory,
+    authority: Authority,
+    client_id: &str,
+    user: Option<&str>,
+    asked: Asked,
+) -> Result<Grant, OAuthError> {
+    let Asked { tenant, scopes: asked, nonce } = asked;
     let subject = memory
         .settings
         .world
-        .subject(user.as_deref())
+        .subject(user)
         .ok_or_else(|| OAuthError::new("access_denied").description("The world has no such user."))?;
     let tenant = match authority {
         Authority::OpenIdConnect => None,
@@ -100,7 +138,7 @@ fn redeem_device_code(
         let (family, token) = memory.families.sign_in(
             authority,
             subject.clone(),
-            &client.id,
+            client_id,
             scopes.clone(),
             &mut memory.counts,
         );
@@ -110,9 +148,10 @@ fn redeem_device_code(
     };
     Ok(Grant {
         subject,
-        client_id: client.id.clone(),
+        client_id: client_id.to_owned(),
         tenant,
         with_id_token: has("openid"),
+        nonce,
         scopes,
         family,
         refresh_token,
@@ -161,6 +200,7 @@ fn refresh(
             Authority::Microsoft => tenant.or_else(|| subject.home_tenant.clone()),
         },
         with_id_token: has("openid"),
+        nonce: None,
         scopes: granted_scopes(&asked, authority, settings),
         family: Some(id),
         refresh_token: successor.filter(|_| authority == Authority::OpenIdConnect || has("offline_access")),
@@ -209,6 +249,7 @@ fn client_credentials(
         family: None,
         refresh_token: None,
         with_id_token: false,
+        nonce: None,
     })
 }
 
@@ -297,6 +338,7 @@ struct Form {
     expires_in: ExpiresIn,
     refresh_in: Option<u64>,
     access_tokens: AccessTokenForm,
+    id_token_flaw: Option<IdTokenFlaw>,
 }
 
 impl Form {
@@ -306,6 +348,7 @@ impl Form {
             expires_in: settings.expires_in,
             refresh_in: settings.refresh_in,
             access_tokens: settings.access_tokens,
+            id_token_flaw: settings.id_token_flaw,
         }
     }
 }
@@ -336,8 +379,14 @@ fn token_answer(
     set("expires_in", seconds(form.lifetime));
     set("refresh_in", form.refresh_in.and_then(seconds));
     set("refresh_token", grant.refresh_token.as_ref().map(|token| json!(token)));
-    if grant.with_id_token {
-        set("id_token", Some(json!(state.keys.sign(&id_token_claims(state, grant, authority)))));
+    if grant.with_id_token && form.id_token_flaw != Some(IdTokenFlaw::Missing) {
+        let mut claims = id_token_claims(state, grant, authority);
+        claims["at_hash"] = json!(jwks::half_hash(access_token));
+        let id_token = match form.id_token_flaw {
+            None => state.keys.sign(&claims),
+            Some(flaw) => state.keys.sign_flawed(claims, flaw),
+        };
+        set("id_token", Some(json!(id_token)));
     }
     if authority == Authority::Microsoft {
         set("ext_expires_in", seconds(form.lifetime));
@@ -364,10 +413,13 @@ fn id_token_claims(state: &State, grant: &Grant, authority: Authority) -> Value 
         "sub": grant.subject.oid,
         "iat": now,
         "nbf": now,
-        "exp": now + 3600,
+        "exp": now + ID_TOKEN_LIFETIME,
         "name": grant.subject.display_name,
         "preferred_username": grant.subject.account,
     });
+    if let Some(nonce) = &grant.nonce {
+        claims["nonce"] = json!(nonce);
+    }
     if authority == Authority::Microsoft {
         claims["oid"] = json!(grant.subject.oid);
         claims["tid"] = json!(grant.tenant);
