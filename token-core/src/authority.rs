@@ -123,6 +123,12 @@ pub struct Discovery {
     pub issuer: String,
     /// Where tokens come from.
     pub token_endpoint: Url,
+    /// Where a person's browser starts (RFC 6749 §3.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<Url>,
+    /// Where the keys are that it signs ID tokens with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<Url>,
     /// Where a device starts (RFC 8628).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_authorization_endpoint: Option<Url>,
@@ -138,6 +144,15 @@ pub struct Discovery {
     /// The grants it knows; absent where it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_types_supported: Option<Vec<String>>,
+    /// How an answer may reach the client; absent means in the query or the fragment of its URL (RFC 8414 §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_modes_supported: Option<Vec<String>>,
+    /// The kinds of PKCE challenge it knows (RFC 7636); absent where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    /// Whether it says who it is in every answer to a browser (RFC 9207).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
     /// Until when it need not be asked again, in POSIX seconds: what its `Cache-Control` says, at most a day.
     #[serde(default)]
     pub keep_until: i64,
@@ -190,6 +205,17 @@ impl Discovery {
         self.scopes_supported.as_ref().is_none_or(|offered| offered.iter().any(|offer| offer == scope))
     }
 
+    /// The scopes of a person's sign-in: with `openid` and `offline_access`, where they may be asked for.
+    pub(crate) fn with_identity_scopes(&self, scopes: &[String]) -> Vec<String> {
+        let mut asked = scopes.to_vec();
+        for scope in ["openid", "offline_access"] {
+            if self.may_offer(scope) && !asked.iter().any(|known| known == scope) {
+                asked.push(scope.to_owned());
+            }
+        }
+        asked
+    }
+
     async fn fetch_from(
         transport: &dyn Transport,
         place: Url,
@@ -217,7 +243,12 @@ impl Discovery {
         if document.issuer != issuer {
             return Err(BadDocument::Issuer { asked: issuer.to_owned(), named: document.issuer });
         }
-        let optional = [&document.device_authorization_endpoint, &document.revocation_endpoint];
+        let optional = [
+            &document.authorization_endpoint,
+            &document.jwks_uri,
+            &document.device_authorization_endpoint,
+            &document.revocation_endpoint,
+        ];
         for url in optional.into_iter().flatten().chain([&document.token_endpoint]) {
             require_https(url).map_err(BadDocument::Endpoint)?;
         }
@@ -354,7 +385,7 @@ fn tenant_of(issuer: &str) -> Option<String> {
     is_guid(tenant).then(|| tenant.to_owned())
 }
 
-fn is_guid(text: &str) -> bool {
+pub(crate) fn is_guid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',

@@ -114,6 +114,8 @@ pub enum GrantErrorKind {
     },
     /// There was no answer in time: may be spent.
     TimedOut,
+    /// There was an answer, and what it says of who signed in cannot be trusted.
+    Untrusted,
     /// The request could not be made at all: a bad URL, an unusable TLS configuration. Nothing was sent.
     Unsendable,
 }
@@ -139,6 +141,7 @@ impl GrantError {
             | GrantErrorKind::Unsendable => true,
             GrantErrorKind::Interrupted
             | GrantErrorKind::Unintelligible { .. }
+            | GrantErrorKind::Untrusted
             | GrantErrorKind::TimedOut => false,
         }
     }
@@ -159,6 +162,7 @@ impl fmt::Display for GrantError {
                 write!(f, "{endpoint} gave an answer of no use (status {status})")
             }
             GrantErrorKind::TimedOut => write!(f, "{endpoint} did not answer in time"),
+            GrantErrorKind::Untrusted => write!(f, "the answer of {endpoint} cannot be trusted"),
             GrantErrorKind::Unsendable => write!(f, "could not make a request to {endpoint}"),
         }
     }

@@ -1,9 +1,15 @@
 //! What is asked of a token endpoint, and how its answers are read. One file a grant stands beside this one.
 
+#[cfg(feature = "http")]
+pub mod authorization_code;
 pub mod client_credentials;
 pub mod device_code;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "http")]
+mod loopback;
+#[cfg(feature = "http")]
+mod page;
 pub mod refresh_token;
 pub mod revocation;
 

@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::secret::Secret;
 
-/// The names in an ID token. Its signature is not verified, for it came from the token endpoint over TLS (OpenID
-/// Connect Core §3.1.3.7), and what is read here names an account and opens nothing.
+/// The names in an ID token. Who signs in verifies it first, see [`Signer`](crate::Signer).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct IdClaims {
     /// The issuer.
@@ -29,14 +28,17 @@ pub struct IdClaims {
 }
 
 impl IdClaims {
-    /// Reads the claims of an ID token; `None` where it is none. They lose the characters that a terminal obeys, and
+    /// Reads the claims of an ID token, unverified; `None` where it is none. They lose the characters that a terminal obeys, and
     /// a claim that is no text counts as absent.
     pub fn read(id_token: &Secret) -> Option<Self> {
         let mut parts = id_token.expose().split('.');
         let (_header, payload) = (parts.next()?, parts.next()?);
-        let claims: Map<String, Value> = decode(payload)?;
+        Some(Self::of(&decode(payload)?))
+    }
+
+    pub(crate) fn of(claims: &Map<String, Value>) -> Self {
         let text = |name| claims.get(name).and_then(Value::as_str).map(printable);
-        Some(Self {
+        Self {
             iss: text("iss"),
             sub: text("sub"),
             preferred_username: text("preferred_username"),
@@ -44,7 +46,7 @@ impl IdClaims {
             email: text("email"),
             oid: text("oid"),
             tid: text("tid"),
-        })
+        }
     }
 
     /// What an account is called: the user name, else the mail address, else the subject.

@@ -17,7 +17,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `http` (default) | `HttpTransport`, over reqwest |
+//! | `http` (default) | `HttpTransport`, over reqwest; the sign-in in a browser; who signed an ID token |
 //! | `conformance` | the laws of [`TokenCache`] as tests |
 //! | `faults` | named points at which a test ends the process; never in a release |
 
@@ -39,6 +39,8 @@ mod host_directory;
 mod host_lock;
 mod id_token;
 mod inventory;
+#[cfg(feature = "http")]
+mod jwks;
 mod key;
 mod memory;
 mod metadata;
@@ -50,6 +52,8 @@ mod rescue;
 mod seal;
 mod secret;
 mod sign_in;
+#[cfg(feature = "http")]
+mod signer;
 mod store;
 mod throttle;
 mod token;
@@ -79,6 +83,8 @@ pub use rescue::Rescue;
 pub use seal::{KeyError, KeyRing, key_id_of};
 pub use secret::Secret;
 pub use sign_in::{SignIn, SignedOut};
+#[cfg(feature = "http")]
+pub use signer::{Signed, Signer};
 pub use token::{AccessToken, Fingerprint, RefreshToken};
 pub use transport::{
     Authorization, Field, HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, send_within,

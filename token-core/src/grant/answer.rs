@@ -107,7 +107,7 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
 const LONGEST_TEXT: usize = 2000;
 
 /// A whole number, which some endpoints write as a text. One too large is the largest there is.
-pub(super) fn number(value: Option<&Value>) -> Option<i64> {
+pub(crate) fn number(value: Option<&Value>) -> Option<i64> {
     let text = match value? {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.trim().to_owned(),

@@ -81,12 +81,7 @@ impl DeviceRequest {
     /// scopes, where the issuer offers them or does not say what it offers.
     pub fn issuer(discovery: &Discovery, client: Client, scopes: &[String]) -> Option<Self> {
         let start = discovery.device_authorization_endpoint.clone()?;
-        let mut asked = scopes.to_vec();
-        for scope in ["openid", "offline_access"] {
-            if discovery.may_offer(scope) && !asked.iter().any(|known| known == scope) {
-                asked.push(scope.to_owned());
-            }
-        }
+        let asked = discovery.with_identity_scopes(scopes);
         let scope = asked.join(" ");
         Some(Self { endpoints: discovery.endpoints(), start, client, asked, scope, claims: None })
     }

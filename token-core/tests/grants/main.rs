@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods)]
 
 mod answers;
+#[cfg(feature = "http")]
+mod browser;
 mod device_code;
 mod discovery;
 #[cfg(feature = "http")]
