@@ -2,7 +2,10 @@
 
 pub(crate) mod arm;
 pub(crate) mod cloud;
+pub(crate) mod endpoints;
+pub(crate) mod settings;
 pub(crate) mod subscriptions;
+pub(crate) mod version;
 pub(crate) mod view;
 
 /// Azure CLI's own client, which every tenant knows.

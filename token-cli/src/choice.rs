@@ -20,6 +20,9 @@ pub(crate) struct Choice {
     /// What is used where an argument does not say otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) active: Option<Selected>,
+    /// What was active in other clouds when they were left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) elsewhere: Vec<Selected>,
     /// Sign-ins in the shared profile that this user has signed out of and that belong to others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) forgotten: Vec<SignInId>,
@@ -69,6 +72,23 @@ impl Selected {
 
     pub(crate) fn subscription_id(&self) -> Option<&str> {
         self.subscription.as_ref().map(|subscription| subscription.id.as_str())
+    }
+}
+
+impl Choice {
+    /// Leaves a cloud: what is active there is remembered.
+    pub(crate) fn leave(&mut self, cloud: &str) {
+        if let Some(active) = self.active.take_if(|active| active.authority == cloud) {
+            self.elsewhere.retain(|left| left.authority != cloud);
+            self.elsewhere.push(active);
+        }
+    }
+
+    /// Enters a cloud: what was active there before is active again.
+    pub(crate) fn enter(&mut self, cloud: &str) {
+        if let Some(at) = self.elsewhere.iter().position(|left| left.authority == cloud) {
+            self.active = Some(self.elsewhere.remove(at));
+        }
     }
 }
 

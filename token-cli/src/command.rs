@@ -6,6 +6,9 @@ mod account_set;
 mod account_show;
 mod cache_list;
 mod cache_purge;
+mod cloud_list;
+mod cloud_set;
+mod cloud_show;
 mod completion;
 mod config_show;
 mod get;
@@ -16,7 +19,7 @@ mod logout;
 mod version;
 
 use crate::app::App;
-use crate::args::{Account, Cache, Command, Config as ConfigCommand, Key};
+use crate::args::{Account, Cache, Cloud, Command, Config as ConfigCommand, Key};
 use crate::config::Config;
 use crate::output;
 use crate::report::Failure;
@@ -45,6 +48,9 @@ pub(crate) fn run(command: Command, config: Config) -> Result<(), Failure> {
         Command::Account(Account::List(typed)) => account_list::run(&app, &typed),
         Command::Account(Account::Set(typed)) => account_set::run(&app, &typed),
         Command::Account(Account::Clear(typed)) => account_clear::run(&app, &typed),
+        Command::Cloud(Cloud::List(typed)) => cloud_list::run(&app, &typed),
+        Command::Cloud(Cloud::Show(typed)) => cloud_show::run(&app, &typed),
+        Command::Cloud(Cloud::Set(typed)) => cloud_set::run(&app, &typed),
         Command::Get(typed) => get::run(&app, &typed),
         Command::Cache(Cache::List(typed)) => cache_list::run(&app, &typed),
         Command::Cache(Cache::Purge(typed)) => cache_purge::run(&app, &typed),

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use token_core::Secret;
 use url::{Host, Url};
 
+use crate::az::settings::AzSettings;
 use crate::cache_location::{CacheLocation, Context, RedisTable};
 use crate::paths::Paths;
 use crate::report::Failure;
@@ -50,6 +51,10 @@ pub(crate) enum Origin {
     Default,
     File,
     Environment(&'static str),
+    /// `cloud set`
+    Chosen,
+    /// Azure CLI's own config.
+    AzureCli,
 }
 
 /// Where the key ring comes from.
@@ -123,7 +128,7 @@ const VARIABLES: [&str; 6] =
 pub(crate) const DEFAULT_CLOUD: &str = "AzureCloud";
 
 impl Config {
-    pub(crate) fn load(environment: &Environment<'_>) -> Result<Self, Failure> {
+    pub(crate) fn load(environment: &Environment<'_>, az: &AzSettings) -> Result<Self, Failure> {
         // What cannot be read must not count as not given: the default might be somebody else's cache, key or cloud.
         if let Some(name) = VARIABLES.iter().find(|name| environment.is_garbled(name)) {
             return Err(Failure::new(format!("the environment variable {name} is not UTF-8 text")));
@@ -140,7 +145,7 @@ impl Config {
         let content = read(&file, named.is_some())?;
         let cache = setting(environment, "TOKEN_CACHE", content.cache, "file:");
         let key = setting(environment, "TOKEN_KEY", content.key, "file:");
-        let cloud = setting(environment, "TOKEN_CLOUD", content.cloud, DEFAULT_CLOUD);
+        let cloud = cloud(environment, &paths, content.cloud, az);
         let context = |failure: Failure, name: &str, origin: Origin| match origin {
             Origin::Environment(variable) => failure.hint(format!("it is set by {variable}")),
             _ => failure.hint(format!("it is `{name}` in {}", file.display())),
@@ -169,7 +174,7 @@ impl Config {
                     .map_err(|failure| context(failure, "key", key.origin))?,
                 origin: key.origin,
             },
-            cloud: Setting { value: cloud.value.into_owned(), origin: cloud.origin },
+            cloud,
             subscription: environment.text("TOKEN_SUBSCRIPTION"),
             clouds: content.clouds,
             issuers: content.issuers,
@@ -296,6 +301,8 @@ impl Origin {
             Self::Default => "default",
             Self::File => "config file",
             Self::Environment(name) => name,
+            Self::Chosen => "cloud set",
+            Self::AzureCli => "Azure CLI's config",
         }
     }
 }
@@ -334,6 +341,28 @@ fn setting<'a>(
         Some(value) => Setting { value: value.into(), origin: Origin::File },
         None => Setting { value: default.into(), origin: Origin::Default },
     }
+}
+
+/// The environment, `cloud set`, our config, and Azure CLI's, which names a cloud even where nobody chose one.
+fn cloud(
+    environment: &Environment<'_>,
+    paths: &Paths,
+    file: Option<String>,
+    az: &AzSettings,
+) -> Setting<String> {
+    let of_variable = ["TOKEN_CLOUD", "AZURE_CLOUD_NAME"]
+        .into_iter()
+        .find_map(|name| Some((environment.text(name)?, Origin::Environment(name))));
+    let chosen = || {
+        let name = std::fs::read_to_string(&paths.cloud).ok()?.trim().to_owned();
+        (!name.is_empty()).then_some((name, Origin::Chosen))
+    };
+    let (value, origin) = of_variable
+        .or_else(chosen)
+        .or_else(|| Some((file.filter(|name| !name.is_empty())?, Origin::File)))
+        .or_else(|| Some((az.cloud.clone()?, Origin::AzureCli)))
+        .unwrap_or_else(|| (DEFAULT_CLOUD.to_owned(), Origin::Default));
+    Setting { value, origin }
 }
 
 fn key_source(
@@ -403,7 +432,8 @@ mod tests {
             "HOME" => Some("/people/ada".into()),
             _ => variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()),
         };
-        Config::load(&Environment(&lookup)).map_err(|failure| failure.text().replace(&file, "config.toml"))
+        Config::load(&Environment(&lookup), &AzSettings::default())
+            .map_err(|failure| failure.text().replace(&file, "config.toml"))
     }
 
     #[test]
@@ -496,7 +526,7 @@ mod tests {
             "HOME" => Some("/people/ada".into()),
             _ => None,
         };
-        let failure = Config::load(&Environment(&lookup)).unwrap_err();
+        let failure = Config::load(&Environment(&lookup), &AzSettings::default()).unwrap_err();
         assert!(failure.text().starts_with("error: could not read the config /nonexistent/config.toml"));
     }
 }

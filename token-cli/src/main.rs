@@ -21,33 +21,37 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::Arguments;
+use crate::az::settings::AzSettings;
 use crate::config::{Config, PROCESS};
+use crate::report::{Exit, Failure};
 
 /// Parse, read the config, run, report.
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let settings = AzSettings::load(&PROCESS);
+    let colours = PROCESS.text("NO_COLOR").is_none() && !settings.as_ref().is_ok_and(|az| az.no_color);
+    let arguments = match args::read(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(error) => return report::usage(&error),
+        Err(unreadable) => return report::unreadable(unreadable, colours),
     };
-    if arguments.verbosity.only_show_errors {
+    report::ended(settings.and_then(|az| run(arguments, &az)), colours)
+}
+
+fn run(mut arguments: Arguments, az: &AzSettings) -> Result<(), Failure> {
+    let verbosity = &arguments.verbosity;
+    if verbosity.only_show_errors && (verbosity.verbose || verbosity.debug) {
+        let text = "--only-show-errors can't be used together with --debug or --verbose";
+        return Err(Failure::new(text).exit(Exit::Misuse));
+    }
+    if verbosity.only_show_errors || az.only_show_errors {
         report::silence_warnings();
     }
-    let colours = PROCESS.text("NO_COLOR").is_none();
-    let outcome = match command::run_without_config(&arguments.command) {
+    arguments.command.format_by_default(az.output);
+    match command::run_without_config(&arguments.command) {
         Some(outcome) => outcome,
-        None => Config::load(&PROCESS).and_then(|config| {
+        None => Config::load(&PROCESS, az).and_then(|config| {
             log::start(&arguments.verbosity, config.log.as_deref())?;
             command::run(arguments.command, config)
         }),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            report::failure(&failure, colours);
-            ExitCode::from(failure.exit_code())
-        }
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Paths {
     pub(crate) state: PathBuf,
     /// The local choice.
     pub(crate) choice: PathBuf,
+    /// The name of the cloud that `cloud set` made active.
+    pub(crate) cloud: PathBuf,
     /// The entries of the default cache.
     pub(crate) entries: PathBuf,
 }
@@ -31,7 +33,8 @@ impl Paths {
             }
             None => (state.clone(), data.join("entries")),
         };
-        Ok(Self { config, state, choice, entries })
+        let cloud = choice.join("cloud");
+        Ok(Self { config, state, choice, cloud, entries })
     }
 
     /// `~/…`, absolute paths, and `///path` as URLs have it. Who sets a variable means a relative path from where
@@ -43,7 +46,7 @@ impl Paths {
     ) -> Result<PathBuf, Failure> {
         let path = path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path);
         if let Some(rest) = path.strip_prefix("~/") {
-            return Ok(home(environment)?.join(rest));
+            return Ok(Self::home(environment)?.join(rest));
         }
         if Path::new(path).is_absolute() {
             return Ok(path.into());
@@ -51,10 +54,22 @@ impl Paths {
         match origin {
             Origin::Environment(_) => std::path::absolute(path)
                 .map_err(|error| Failure::new(format!("could not tell where {path:?} is")).caused_by(&error)),
-            Origin::Default | Origin::File => {
-                Err(Failure::new(format!("{path:?} is not an absolute path")).hint("begin it with / or ~/"))
-            }
+            _ => Err(Failure::new(format!("{path:?} is not an absolute path")).hint("begin it with / or ~/")),
         }
+    }
+
+    /// The user's home directory.
+    pub(crate) fn home(environment: &Environment<'_>) -> Result<PathBuf, Failure> {
+        environment
+            .path("HOME")
+            .or_else(|| environment.passwd_home())
+            .filter(|home| home.is_absolute())
+            .ok_or_else(|| {
+                Failure::new(
+                    "there is no home directory: neither HOME nor the user's entry in passwd names one",
+                )
+                .hint("set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME")
+            })
     }
 }
 
@@ -62,18 +77,7 @@ fn base(environment: &Environment<'_>, variable: &str, default: &str) -> Result<
     // The specification tells to ignore relative paths.
     let base = match environment.path(variable).filter(|path| path.is_absolute()) {
         Some(base) => base,
-        None => home(environment)?.join(default),
+        None => Paths::home(environment)?.join(default),
     };
     Ok(base.join("token"))
-}
-
-fn home(environment: &Environment<'_>) -> Result<PathBuf, Failure> {
-    environment
-        .path("HOME")
-        .or_else(|| environment.passwd_home())
-        .filter(|home| home.is_absolute())
-        .ok_or_else(|| {
-            Failure::new("there is no home directory: neither HOME nor the user's entry in passwd names one")
-                .hint("set HOME, or XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME")
-        })
 }

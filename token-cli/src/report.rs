@@ -10,8 +10,12 @@ use token_core::{
     BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, GrantErrorKind, Note, SealError,
 };
 
+use clap::error::ErrorKind;
+
+use crate::args::{Refused, Unreadable};
+use crate::az;
 use crate::backend;
-use crate::config::PROCESS;
+use crate::output;
 use crate::program;
 
 /// A command that failed.
@@ -105,6 +109,20 @@ impl Failure {
         }
     }
 
+    /// A command line that means nothing.
+    fn refused(refused: Refused) -> Self {
+        let failure = Self::usage(refused.text);
+        let program = program::name();
+        match refused.meant {
+            Some(meant) => failure.hint(format!("Did you mean '{meant}' ?")),
+            None if program::is_az() => failure,
+            None if refused.command.is_empty() => {
+                failure.hint(format!("'{program} --help' lists the commands"))
+            }
+            None => failure.hint(format!("'{program} {} --help' lists what goes with it", refused.command)),
+        }
+    }
+
     /// A command line that cannot be meant.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(message).exit(Exit::Usage)
@@ -125,6 +143,13 @@ impl Failure {
     fn render(&self, style: Style) -> String {
         let label = if program::is_az() { "ERROR" } else { "error" };
         let mut text = format!("{}{label}:{} {}\n", style.error, style.reset, part(&self.message));
+        // Programs that read Azure CLI's errors know no labels but the first.
+        if program::is_az() {
+            for line in self.causes.iter().chain(&self.hints) {
+                let _ = writeln!(text, "{}", printable(line));
+            }
+            return text;
+        }
         for cause in &self.causes {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{}cause:{} {}", style.cause, style.reset, part(cause));
@@ -152,32 +177,57 @@ pub(crate) fn notice(text: &str) {
     }
 }
 
+/// Tells what Azure CLI warns of although nothing is wrong: as loudly as it does under its name, else only a person.
+pub(crate) fn remark(text: &str) {
+    if program::is_az() { warning(text) } else { notice(text) }
+}
+
 /// Asks a person, who answers on the same line.
 pub(crate) fn ask(question: &str) {
     say(&format!("{} ", printable(question)));
 }
 
-/// Tells about a command line that could not be read; help and version are no mistakes and go to stdout.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    let colours = |terminal: bool| terminal && PROCESS.text("NO_COLOR").is_none();
-    let text = |colours: bool| match colours {
+/// Tells about a command line that names no command to run, and what exit code that is.
+pub(crate) fn unreadable(unreadable: Unreadable, colours: bool) -> ExitCode {
+    let outcome = match unreadable {
+        Unreadable::Refused(refused) => Err(Failure::refused(refused)),
+        Unreadable::File(failure) => Err(failure),
+        Unreadable::AzVersion => az::version::print(),
+        Unreadable::Told(error) => return told(&error, colours),
+    };
+    ended(outcome, colours)
+}
+
+/// Tells about a failure, if it is one, and with what code the process ends.
+pub(crate) fn ended(outcome: Result<(), Failure>, colours: bool) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(told) => {
+            failure(&told, colours);
+            ExitCode::from(told.exit_code())
+        }
+    }
+}
+
+/// Prints what clap says. Help and version are no mistakes and go to stdout.
+fn told(error: &clap::Error, colours: bool) -> ExitCode {
+    let text = |is_terminal: bool| match colours && is_terminal {
         true => error.render().ansi().to_string(),
         false => error.render().to_string(),
     };
-    if error.use_stderr() {
-        say(&text(colours(io::stderr().is_terminal())));
+    // Azure CLI greets who calls it without a word.
+    if error.use_stderr() && !(program::is_az() && error.kind() != ErrorKind::ValueValidation) {
+        say(&text(io::stderr().is_terminal()));
         return ExitCode::from(2);
     }
-    match crate::output::text(&text(colours(io::stdout().is_terminal()))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ExitCode::from(failure.exit_code()),
-    }
+    ended(output::text(&text(io::stdout().is_terminal())), colours)
 }
 
 /// Warns on stderr: what was asked for is done, but not all of it.
 pub(crate) fn warning(text: &str) {
     if WARNINGS.load(Ordering::Relaxed) {
-        say(&format!("warning: {}\n", printable(text)));
+        let label = if program::is_az() { "WARNING" } else { "warning" };
+        say(&format!("{label}: {}\n", printable(text)));
     }
 }
 

@@ -390,7 +390,7 @@ mod tests {
         ");
         profile.accounts.retain(|account| account.name == "corp");
         assert_eq!(select(&profile, &none, None, None, None).unwrap(), "corp -");
-        let forgotten = Choice { active: None, forgotten: vec![profile.accounts[0].sign_in.clone()] };
+        let forgotten = Choice { forgotten: vec![profile.accounts[0].sign_in.clone()], ..Choice::default() };
         let nobody = select(&profile, &forgotten, None, None, None).unwrap_err();
         assert!(nobody.starts_with("error: Please run '") && nobody.ends_with(" login' to setup account.\n"));
     }

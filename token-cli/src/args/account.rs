@@ -46,6 +46,9 @@ pub(crate) struct List {
     /// List those of other clouds and in other states than Enabled too
     #[arg(long)]
     pub(crate) all: bool,
+    /// Ask Azure anew what the accounts see
+    #[arg(long)]
+    pub(crate) refresh: bool,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -68,10 +71,15 @@ pub(crate) struct Set {
     /// Make it the default of everybody who shares the cache and has not chosen
     #[arg(long)]
     pub(crate) shared: bool,
+    // Nothing is printed; Azure CLI takes it on every command.
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Clear {
     #[command(flatten)]
     pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }

@@ -3,12 +3,12 @@
 use clap::{ArgAction, Args};
 
 use super::output::Output;
+use super::request::Policy;
 
 #[derive(Args, Debug)]
 pub(crate) struct Login {
-    /// Sign in with a code that is typed into a browser on any device
-    #[arg(long)]
-    pub(crate) use_device_code: bool,
+    #[command(flatten)]
+    pub(crate) principal: Principal,
     /// Tenant to sign in to, by id or domain
     #[arg(long, short, value_name = "TENANT")]
     pub(crate) tenant: Option<String>,
@@ -18,8 +18,9 @@ pub(crate) struct Login {
     /// Claims challenge to answer, in base64, as an API sends it in WWW-Authenticate
     #[arg(long, value_name = "BASE64")]
     pub(crate) claims_challenge: Option<String>,
-    #[command(flatten)]
-    pub(crate) principal: Principal,
+    /// Sign in with a code that is typed into a browser on any device
+    #[arg(long)]
+    pub(crate) use_device_code: bool,
     #[command(flatten)]
     pub(crate) managed_identity: ManagedIdentity,
     /// Client id at the issuer, or of the user-assigned managed identity
@@ -29,6 +30,8 @@ pub(crate) struct Login {
     pub(crate) issuer: Issuer,
     #[command(flatten)]
     pub(crate) subscriptions: Subscriptions,
+    #[command(flatten)]
+    policy: Policy,
     #[command(flatten)]
     pub(crate) output: Output,
 }

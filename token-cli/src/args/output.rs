@@ -3,6 +3,8 @@
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
+use crate::program;
+
 #[derive(Args, Debug, Default)]
 pub(crate) struct TokenOutput {
     /// Output format; header is the line `Authorization: Bearer …`
@@ -53,7 +55,8 @@ impl ValueEnum for TokenFormat {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Plain(format) => format.to_possible_value(),
-            Self::Header => Some(PossibleValue::new("header")),
+            // Azure CLI has none, and says which it has.
+            Self::Header => Some(PossibleValue::new("header").hide(program::is_az())),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::output::Output;
+
 #[derive(Args, Debug)]
 pub(crate) struct Logout {
     /// Account to sign out; the active one by default
@@ -9,6 +11,8 @@ pub(crate) struct Logout {
     pub(crate) account: Option<String>,
     #[command(flatten)]
     pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 // Whose sign-ins may end.

@@ -6,6 +6,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use token_core::Secret;
 
 use crate::config::{PROCESS, SecretSource};
+use crate::program;
 use crate::report::{self, Exit, Failure};
 
 /// Reads what an option says: `env:NAME`, `file:PATH`, `-` for standard input, or the secret itself.
@@ -34,7 +35,9 @@ pub(super) fn read(option: &str, text: &str) -> Result<Secret, Failure> {
 pub(super) fn ask() -> Result<Secret, Failure> {
     let stdin = io::stdin();
     let nobody = || {
-        Failure::new("Please specify both username and password in non-interactive mode.").exit(Exit::Misuse)
+        let failure = Failure::new("Please specify both username and password in non-interactive mode.");
+        let failure = failure.exit(Exit::Misuse);
+        if program::is_az() { failure } else { failure.hint("--password env:NAME, file:PATH or - names it") }
     };
     let Some(before) = stdin.is_terminal().then(|| tcgetattr(&stdin).ok()).flatten() else {
         return Err(nobody());

@@ -74,17 +74,8 @@ impl Way {
         if principal.use_cert_sn_issuer && !principal.service_principal {
             return refuse("usage error: '--use-sn-issuer' is only applicable with a service principal");
         }
-        if principal.service_principal && (name.is_none() || tenant.is_none()) {
-            let program = program::name();
-            let secret = if program::is_az() { "…" } else { "env:NAME" };
-            return refuse(
-                "usage error: --service-principal --username NAME --password SECRET --tenant TENANT",
-            )
-            .map_err(|failure| {
-                failure.hint(format!(
-                    "{program} login --service-principal --username ID --password {secret} --tenant TENANT"
-                ))
-            });
+        if principal.service_principal && name.is_none() {
+            return usage_of_principals();
         }
         subscriptions(typed)?;
         if identity {
@@ -93,7 +84,11 @@ impl Way {
         misplaced(typed)?;
         match name {
             Some(id) if principal.service_principal => {
-                Ok(Self::ServicePrincipal { id: id.to_owned(), proof: Proof::of(typed)? })
+                let proof = Proof::of(typed)?;
+                if tenant.is_none() {
+                    return usage_of_principals();
+                }
+                Ok(Self::ServicePrincipal { id: id.to_owned(), proof })
             }
             Some(_) => Err(Failure::new("a person cannot sign in with a user name and a password")
                 .because("Microsoft asks persons for a second factor, which takes a browser")
@@ -182,6 +177,18 @@ fn misplaced(typed: &Login) -> Result<(), Failure> {
             .exit(Exit::Misuse)),
         None => Ok(()),
     }
+}
+
+fn usage_of_principals<T>() -> Result<T, Failure> {
+    let program = program::name();
+    let secret = if program::is_az() { "…" } else { "env:NAME" };
+    refuse("usage error: --service-principal --username NAME --password SECRET --tenant TENANT").map_err(
+        |failure| {
+            failure.hint(format!(
+                "{program} login --service-principal --username ID --password {secret} --tenant TENANT"
+            ))
+        },
+    )
 }
 
 fn refuse<T>(text: &str) -> Result<T, Failure> {

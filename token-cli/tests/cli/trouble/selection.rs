@@ -157,8 +157,8 @@ fn what_is_named_is_not_there_or_there_twice() {
     error: --tenant is Microsoft's, and --issuer names another issuer
     --- login --service-principal -u x
     exit 2
-    error: usage error: --service-principal --username NAME --password SECRET --tenant TENANT
-    hint: token login --service-principal --username ID --password env:NAME --tenant TENANT
+    error: Please specify both username and password in non-interactive mode.
+    hint: --password env:NAME, file:PATH or - names it
     --- login --username x
     exit 2
     error: a person cannot sign in with a user name and a password
@@ -208,44 +208,28 @@ fn the_command_line_means_nothing() {
     insta::assert_snapshot!(table.0, @"
     --- account get-acces-token
     exit 2
-    error: unrecognized subcommand 'get-acces-token'
-
-      tip: a similar subcommand exists: 'get-access-token'
-
-    Usage: token account [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    error: 'get-acces-token' is misspelled or not recognized by the system.
+    hint: Did you mean 'get-access-token' ?
     --- account get-access-token --bogus
     exit 2
-    error: unexpected argument '--bogus' found
-
-    Usage: token account get-access-token [OPTIONS]
-
-    For more information, try '--help'.
+    error: unrecognized arguments: --bogus
+    hint: 'token account get-access-token --help' lists what goes with it
     --- account get-access-token extra
     exit 2
-    error: unexpected argument 'extra' found
-
-    Usage: token account get-access-token [OPTIONS]
-
-    For more information, try '--help'.
+    error: unrecognized arguments: extra
+    hint: 'token account get-access-token --help' lists what goes with it
     --- account get-access-token --resource
     exit 2
-    error: a value is required for '--resource <URL>' but none was supplied
-
-    For more information, try '--help'.
+    error: argument --resource: expected one argument
+    hint: 'token account get-access-token --help' lists what goes with it
     --- account get-access-token --resource-type bogus
     exit 2
-    error: invalid value 'bogus' for '--resource-type <TYPE>'
-      [possible values: oss-rdbms, arm, aad-graph, ms-graph, batch, media, data-lake]
-
-    For more information, try '--help'.
+    error: token account get-access-token: 'bogus' is not a valid value for '--resource-type'. Allowed values: oss-rdbms, arm, aad-graph, ms-graph, batch, media, data-lake.
+    hint: 'token account get-access-token --help' lists what goes with it
     --- account get-access-token -o bogus
     exit 2
-    error: invalid value 'bogus' for '--output <FORMAT>'
-      [possible values: json, jsonc, yaml, yamlc, table, tsv, none, header]
-
-    For more information, try '--help'.
+    error: token account get-access-token: 'bogus' is not a valid value for '--output'. Allowed values: json, jsonc, yaml, yamlc, table, tsv, none, header.
+    hint: 'token account get-access-token --help' lists what goes with it
     --- account get-access-token --min-validity soon
     exit 2
     error: invalid value 'soon' for '--min-validity <TIME>': expected seconds, or a time such as 10m or 1h30m
@@ -268,12 +252,8 @@ fn the_command_line_means_nothing() {
     For more information, try '--help'.
     --- account set
     exit 2
-    error: the following required arguments were not provided:
-      --subscription <SUBSCRIPTION>
-
-    Usage: token account set --subscription <SUBSCRIPTION>
-
-    For more information, try '--help'.
+    error: the following arguments are required: --subscription/-s/--name/-n
+    hint: 'token account set --help' lists what goes with it
     ");
 }
 

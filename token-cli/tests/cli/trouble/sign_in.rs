@@ -404,7 +404,7 @@ fn under_the_name_of_azure_cli() {
     insta::assert_snapshot!(az(&["account", "get-access-token", "-s", "nosuch"]), @"
     exit 1
     ERROR: Subscription 'nosuch' not found. Check the spelling and casing and try again.
-    hint: 'az account list' lists what there is
+    'az account list' lists what there is
     ");
     insta::assert_snapshot!(az(&["account", "get-access-token", "-s", "x", "-t", "y"]), @"
     exit 1
@@ -414,8 +414,8 @@ fn under_the_name_of_azure_cli() {
     insta::assert_snapshot!(az(FORCE), @"
     exit 1
     ERROR: the sign-in of ada@contoso.example has to be made again
-    cause: AADSTS700082: The refresh token has expired due to inactivity. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
-    hint: 'az login' signs in again
+    AADSTS700082: The refresh token has expired due to inactivity. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    'az login' signs in again
     ");
     assert_eq!(az(&["account", "clear"]), "exit 0\n");
     insta::assert_snapshot!(az(GET), @"

@@ -1,0 +1,15 @@
+//! `cloud list`
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::args::ListClouds;
+use crate::az::{cloud, endpoints};
+use crate::output;
+use crate::report::Failure;
+
+pub(super) fn run(app: &App, typed: &ListClouds) -> Result<(), Failure> {
+    let clouds = cloud::all(&app.config)?;
+    let shown = endpoints::shown(&clouds, &app.cloud.name)?;
+    output::value(typed.output.format, &json!(shown))
+}
