@@ -29,7 +29,7 @@ use crate::seal::KeyRing;
 use crate::store::{Slot, Store};
 use crate::token::{AccessToken, Fingerprint};
 use crate::transport::Transport;
-use crate::wait::{Deadline, pause};
+use crate::wait::{Deadline, Looks};
 use flight::Flight;
 
 /// From the note's stamp: a request is not begun later, so that a process that was stopped does not spend a token
@@ -65,8 +65,7 @@ const REFUSED: i64 = 60;
 pub(crate) const SKEW: i64 = 60;
 /// How long an ended or replaced sign-in is remembered (seconds): longer than anybody works on an old profile.
 pub(crate) const REMEMBERED: i64 = 3600;
-/// Those who wait look this often, with jitter; a lease mostly ends by release, so it is tried again soon.
-const LOOK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(40));
+/// A lease mostly ends by release, so it is tried again soon.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// Connections that never stood are tried this often.
 const CONNECTIONS: u32 = 3;
@@ -190,6 +189,7 @@ impl Broker {
                     seen,
                     due,
                     deadline: Deadline::after(&*inner.clock, WAIT),
+                    looks: Looks::begin(&*inner.clock),
                     went_on: false,
                 };
                 flight.fly()
@@ -302,6 +302,7 @@ impl Inner {
         seen: Option<Fingerprint>,
         deadline: Deadline,
     ) -> Landing {
+        let looks = Looks::begin(&*self.clock);
         loop {
             let slot = self.load_access(&request.key()).await?;
             if let Some(token) = slot.value().and_then(|stored| stored.token.as_ref())
@@ -312,7 +313,7 @@ impl Inner {
             if deadline.is_over(&*self.clock) {
                 return Err(BrokerError::NoRefresher { account: request.account.clone() });
             }
-            pause(LOOK.0, LOOK.1).await;
+            looks.pause(&*self.clock).await;
         }
     }
 

@@ -25,8 +25,56 @@ impl Deadline {
     }
 }
 
+/// The rhythm in which those who wait look whether it has come.
+///
+/// Two hundred who look every few hundredths of a second keep a small machine, or a store, so busy that the one they
+/// wait for hardly gets on. So they look often at first, and then the less often the longer it takes anyway.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looks {
+    begun: Duration,
+}
+
+/// The longest pause between two looks: at first, and at last.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(200));
+/// In between it is this part of the time that was waited.
+const PART_OF_THE_WAIT: u32 = 8;
+
+impl Looks {
+    /// Begins to wait now.
+    pub(crate) fn begin(clock: &dyn Clock) -> Self {
+        Self { begun: clock.uptime() }
+    }
+
+    /// Sleeps until it is time for the next look.
+    pub(crate) async fn pause(self, clock: &dyn Clock) {
+        let most = self.longest(clock);
+        pause(most / 4, most).await;
+    }
+
+    fn longest(self, clock: &dyn Clock) -> Duration {
+        let waited = clock.uptime().saturating_sub(self.begun);
+        (waited / PART_OF_THE_WAIT).clamp(PAUSE.0, PAUSE.1)
+    }
+}
+
 /// Sleeps for a random time between these two, so that those who wait for one thing do not all look at once.
 pub(crate) async fn pause(least: Duration, most: Duration) {
     let share = f64::from(rand::random::<u16>()) / f64::from(u16::MAX);
     tokio::time::sleep(least + (most.saturating_sub(least)).mul_f64(share)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_become_rarer_the_longer_it_takes() {
+        for (waited, longest) in [(0, 40), (300, 40), (800, 100), (1600, 200), (29_000, 200)] {
+            let clock = ManualClock::at(0);
+            let looks = Looks::begin(&clock);
+            clock.advance(Duration::from_millis(waited));
+            assert_eq!(looks.longest(&clock), Duration::from_millis(longest), "after {waited} ms");
+        }
+    }
 }

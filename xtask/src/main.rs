@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `ci` and `bench`. One file a command.
+//! The project's own commands: `cargo xtask demo`, `test`, `ci`, `bench` and `storm`. One file a command.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -9,10 +9,14 @@
 mod bench;
 mod ci;
 mod demo;
+mod home;
 mod install;
+mod issuer;
 mod lab;
 mod measure;
 mod process;
+mod shaky_redis;
+mod storm;
 mod test;
 
 use std::process::ExitCode;
@@ -26,6 +30,12 @@ Usage: cargo xtask <COMMAND>
   test             install what the tests need, then run all of them
   ci               the slower checks: format, lints, docs, dependency and house rules
   bench [--check]  a cached call against the least a program can do; --check fails on a missed limit
+  storm [OPTIONS]  every process of a fleet finds the token expired at once; fails where a promise is broken
+      --cache file|sqlite|redis|URL   what the hosts share [file]; a server of its own for redis
+      --hosts H --processes P --rounds R                   [4, 50, 10]
+      --kill POINT | --stop POINT     the holder of the lease, at a point of token_core::faults
+      --store-fault NAME              crash, cut, black-hole or slow, with --cache redis
+      --grace S                       for how long the issuer forgives a spent refresh token [0]
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +57,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["ci"] => ci::run(),
         ["bench"] => bench::run(false),
         ["bench", "--check"] => bench::run(true),
+        ["storm", options @ ..] => storm::run(options),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

@@ -1,5 +1,6 @@
 //! Running other programs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,18 +42,40 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
 
 /// Builds one binary and says where it is.
 pub(crate) fn build(package: &str, binary: &str, profile: &[&str]) -> Result<PathBuf> {
-    let mut command = cargo(&["build", "--quiet", "--locked", "--message-format=json-render-diagnostics"]);
-    command.args(["--package", package, "--bin", binary]).args(profile).stderr(Stdio::inherit());
-    let messages = read(&mut command)?;
+    let mut command = cargo(&["build", "--package", package, "--bin", binary]);
+    command.args(profile);
+    let [path] = executables(&mut command, [binary])?;
+    Ok(path)
+}
+
+/// The programs as the tests run them, `token` with its fault points. Where the tests have been built there is
+/// nothing left to do.
+pub(crate) fn build_as_tested<const N: usize>(binaries: [&str; N]) -> Result<[PathBuf; N]> {
+    // An integration test brings the programs of its package.
+    executables(
+        &mut cargo(&["test", "--workspace", "--no-run", "--test", "cli", "--test", "issuer"]),
+        binaries,
+    )
+}
+
+/// Builds, and says where these binaries are.
+fn executables<const N: usize>(command: &mut Command, binaries: [&str; N]) -> Result<[PathBuf; N]> {
+    command.args(["--quiet", "--locked", "--message-format=json-render-diagnostics"]);
+    let messages = read(command.stderr(Stdio::inherit()))?;
+    let mut built = BTreeMap::new();
     for message in Message::parse_stream(messages.as_bytes()) {
         if let Message::CompilerArtifact(artifact) = message?
-            && artifact.target.name == binary
+            && !artifact.profile.test
             && let Some(path) = artifact.executable
         {
-            return Ok(path.into());
+            built.insert(artifact.target.name, path.into());
         }
     }
-    bail!("cargo built no {binary}")
+    let mut paths = [(); N].map(|()| PathBuf::new());
+    for (path, binary) in paths.iter_mut().zip(binaries) {
+        *path = built.remove(binary).with_context(|| format!("cargo built no {binary}"))?;
+    }
+    Ok(paths)
 }
 
 /// Runs steps one after the other, with the time of each, and goes on after a failure: who fixes one thing wants

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::spend::{Sent, Spendable};
-use super::{Inner, LEASE, LOOK, OTHER_HOST, REFUSED, SETTLE, SKEW, STORE_CLOCK, TRY_AGAIN, WAIT};
+use super::{Inner, LEASE, OTHER_HOST, REFUSED, SETTLE, SKEW, STORE_CLOCK, TRY_AGAIN, WAIT};
 use crate::access::StoredAccess;
 use crate::account::Profile;
 use crate::cache::{Hold, Lease, Owner, TryLease, Version};
@@ -18,7 +18,7 @@ use crate::request::TokenRequest;
 use crate::store::Slot;
 use crate::throttle;
 use crate::token::{AccessToken, Fingerprint};
-use crate::wait::{Deadline, pause};
+use crate::wait::{Deadline, Looks};
 
 /// Steps 3 to 8, for everybody in this process who wants one token.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub(super) struct Flight {
     /// Nobody needs it yet: do not wait for anything.
     pub(super) due: bool,
     pub(super) deadline: Deadline,
+    pub(super) looks: Looks,
     /// The sign-in was replaced and we went on with the new one, which happens once.
     pub(super) went_on: bool,
 }
@@ -144,7 +145,7 @@ impl Flight {
         let key = self.request.sign_in.credential();
         let mut last = None;
         while !until.is_over(&*self.inner.clock) {
-            pause(LOOK.0, LOOK.1).await;
+            self.looks.pause(&*self.inner.clock).await;
             // Most looks find nothing new, and opening an envelope costs more than reading its version.
             let there = (self.inner.store.version(&self.key).await?, self.inner.store.version(&key).await?);
             if last.replace(there) == Some(there) {
