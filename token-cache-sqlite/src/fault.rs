@@ -66,7 +66,8 @@ fn explain(code: i32, path: &Path, error: &rusqlite::Error) -> (CacheErrorKind, 
             ffi::SQLITE_NOTADB => {
                 (Unsuitable, format!("{at} is no SQLite database; move it away or name another file"))
             }
-            ffi::SQLITE_CORRUPT => (
+            // Our statements are right for our schema: where one is wrong, the schema was altered.
+            ffi::SQLITE_CORRUPT | ffi::SQLITE_ERROR | ffi::SQLITE_FORMAT => (
                 Unsuitable,
                 format!(
                     "{at} is damaged ({error}); move it away, with what has its name and more, and sign in again; \
