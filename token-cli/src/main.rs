@@ -15,9 +15,11 @@ mod output;
 mod paths;
 mod private_file;
 mod program;
+mod query;
 mod report;
 mod select;
 mod signals;
+mod value;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,9 @@ use crate::report::{Exit, Failure};
 fn main() -> ExitCode {
     let settings = AzSettings::load(&PROCESS);
     let colours = PROCESS.text("NO_COLOR").is_none() && !settings.as_ref().is_ok_and(|az| az.no_color);
+    if !colours {
+        output::without_colours();
+    }
     let arguments = match args::read(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(unreadable) => return report::unreadable(unreadable, colours),

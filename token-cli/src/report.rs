@@ -77,6 +77,12 @@ impl Failure {
         self
     }
 
+    /// Without a secret that may have come into it.
+    pub(crate) fn without(mut self, secret: &str) -> Self {
+        self.message = self.message.replace(secret, "[redacted]");
+        self
+    }
+
     pub(crate) fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
@@ -113,6 +119,9 @@ impl Failure {
     fn refused(refused: Refused) -> Self {
         let failure = Self::usage(refused.text);
         let program = program::name();
+        if let Some(hint) = refused.hint {
+            return failure.hint(hint);
+        }
         match refused.meant {
             Some(meant) => failure.hint(format!("Did you mean '{meant}' ?")),
             None if program::is_az() => failure,

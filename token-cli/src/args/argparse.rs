@@ -10,6 +10,8 @@ use clap::{Arg, ArgAction, Command};
 
 use super::closest::closest;
 use crate::program;
+use crate::query::{self, Query};
+use crate::value::Value;
 
 /// What is wrong with a command line.
 #[derive(Debug, Eq, PartialEq)]
@@ -17,6 +19,8 @@ pub(crate) struct Refused {
     pub(crate) text: String,
     /// What was probably meant.
     pub(crate) meant: Option<String>,
+    /// What else helps.
+    pub(crate) hint: Option<String>,
     /// The command that was entered, as in `account get-access-token`.
     pub(crate) command: String,
 }
@@ -89,7 +93,7 @@ impl Reading<'_> {
             find(self.command, name).map_or_else(|| shown.clone(), |arg| spellings(arg).join("/"))
         });
         let text = format!("the following arguments are required: {}", names.collect::<Vec<_>>().join(", "));
-        Some(Refused { text, meant: None, command: self.name.clone() })
+        Some(Refused { text, meant: None, hint: None, command: self.name.clone() })
     }
 }
 
@@ -288,6 +292,9 @@ impl Line {
 
     /// Whether a value is among those that an option knows.
     fn check(&self, arg: &Arg, value: &OsStr) -> Result<(), Refused> {
+        if arg.get_long() == Some("query") {
+            return self.check_query(&value.to_string_lossy());
+        }
         let known: Vec<_> =
             arg.get_possible_values().into_iter().filter(|known| !known.is_hide_set()).collect();
         let typed = value.to_string_lossy();
@@ -305,6 +312,17 @@ impl Line {
             names.join(", ")
         ));
         Err(Refused { meant: closest(&typed, names.iter().copied()), ..refused })
+    }
+
+    fn check_query(&self, typed: &str) -> Result<(), Refused> {
+        let Err(error) = typed.parse::<Query>() else { return Ok(()) };
+        let shown = Value::from(typed).python();
+        let refused = self.refused(&format!("argument --query: invalid jmespath_type value: {shown}"));
+        let hint = match self.manner {
+            Manner::Az => query::HELP.to_owned(),
+            Manner::Token => error.to_string(),
+        };
+        Err(Refused { hint: Some(hint), ..refused })
     }
 
     fn reading(self, command: &Command) -> Reading<'_> {
@@ -325,7 +343,7 @@ impl Line {
     }
 
     fn refused(&self, text: &str) -> Refused {
-        Refused { text: text.to_owned(), meant: None, command: self.command.join(" ") }
+        Refused { text: text.to_owned(), meant: None, hint: None, command: self.command.join(" ") }
     }
 }
 

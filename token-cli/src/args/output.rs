@@ -4,12 +4,16 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::program;
+use crate::query::Query;
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TokenOutput {
     /// Output format; header is the line `Authorization: Bearer …`
     #[arg(long = "output", short = 'o', value_name = "FORMAT", ignore_case = true)]
     pub(crate) format: Option<TokenFormat>,
+    /// What of it to print, in JMESPath
+    #[arg(long, value_name = "JMESPATH")]
+    pub(crate) query: Option<Query>,
 }
 
 #[derive(Args, Debug, Default)]
@@ -17,6 +21,9 @@ pub(crate) struct Output {
     /// Output format
     #[arg(long = "output", short = 'o', value_name = "FORMAT", ignore_case = true)]
     pub(crate) format: Option<Format>,
+    /// What of it to print, in JMESPath
+    #[arg(long, value_name = "JMESPATH")]
+    pub(crate) query: Option<Query>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -1,9 +1,8 @@
 //! The version of Azure CLI that we stand in for.
 
-use serde_json::{Value, json};
-
 use crate::output;
 use crate::report::Failure;
+use crate::value::Value;
 
 /// Its version: callers refuse what is older than they know, and Terraform what is 3.0.0 or later.
 const AZURE_CLI: &str = "2.91.0";
@@ -11,14 +10,14 @@ const TELEMETRY: &str = "1.1.0";
 const MSAL: &str = "1.39.0";
 const RESOURCE: &str = "24.0.0";
 
-/// What `az version` prints.
+/// What `az version` prints, in Azure CLI's order.
 pub(crate) fn value() -> Value {
-    json!({
-        "azure-cli": AZURE_CLI,
-        "azure-cli-core": AZURE_CLI,
-        "azure-cli-telemetry": TELEMETRY,
-        "extensions": {},
-    })
+    Value::object([
+        ("extensions", Value::object([])),
+        ("azure-cli", AZURE_CLI.into()),
+        ("azure-cli-core", AZURE_CLI.into()),
+        ("azure-cli-telemetry", TELEMETRY.into()),
+    ])
 }
 
 /// Prints what `az --version` prints, as far as others read it, and who it is that answers.

@@ -1,7 +1,8 @@
 //! Accounts and subscriptions as Azure CLI shows them.
 
-use serde_json::{Map, Value, json};
 use token_core::{Account, AccountKind, Subscription};
+
+use crate::value::Value;
 
 /// What the cloud's name is called: `cloudName` in lists, `environmentName` in `show`.
 #[derive(Clone, Copy, Debug)]
@@ -10,59 +11,74 @@ pub(crate) enum CloudKey {
     InShow,
 }
 
-/// A subscription with the account that sees it; an account alone where it has none.
+/// The columns of Azure CLI's table of subscriptions, and the fields that are in them.
+pub(crate) const COLUMNS: &[(&str, &str)] = &[
+    ("Name", "name"),
+    ("CloudName", "cloudName"),
+    ("SubscriptionId", "id"),
+    ("TenantId", "tenantId"),
+    ("State", "state"),
+    ("IsDefault", "isDefault"),
+];
+
+/// A subscription with the account that sees it; an account alone where it has none. The fields stand in the order
+/// of Azure CLI, which queries show.
 pub(crate) fn subscription(
     account: &Account,
     subscription: Option<&Subscription>,
     is_default: bool,
     key: CloudKey,
 ) -> Value {
-    let mut fields = Map::new();
-    let mut put = |name: &str, value: Value| {
-        fields.insert(name.to_owned(), value);
-    };
-    let cloud_key = match key {
-        CloudKey::InList => "cloudName",
-        CloudKey::InShow => "environmentName",
-    };
-    put("isDefault", json!(is_default));
-    put("user", json!({ "name": account.name, "type": user_type(account.kind) }));
-    match subscription {
-        Some(seen) => {
-            put(cloud_key, json!(seen.cloud));
-            put("id", json!(seen.id));
-            put("name", json!(seen.name));
-            put("state", json!(seen.state));
-            put("tenantId", json!(seen.tenant_id));
-            let optional = [
-                ("homeTenantId", &seen.home_tenant_id),
-                ("tenantDefaultDomain", &seen.tenant_default_domain),
-                ("tenantDisplayName", &seen.tenant_display_name),
-            ];
-            for (name, value) in optional {
-                if let Some(value) = value {
-                    put(name, json!(value));
-                }
-            }
-            if let Some(managed_by) = &seen.managed_by_tenants {
-                let tenants: Vec<Value> =
-                    managed_by.iter().map(|tenant| json!({ "tenantId": tenant })).collect();
-                put("managedByTenants", json!(tenants));
-            }
+    let user = Value::object([("name", (&account.name).into()), ("type", user_type(account.kind).into())]);
+    let Some(seen) = subscription else {
+        let mut fields = vec![
+            ("name", (&account.name).into()),
+            ("state", "Enabled".into()),
+            ("user", user),
+            ("isDefault", is_default.into()),
+        ];
+        if account.kind.is_microsoft() {
+            fields.push(("tenantId", account.tenant.as_ref().into()));
+            fields.push(("environmentName", (&account.authority).into()));
+        } else {
+            let scopes: Vec<Value> = account.scopes.iter().map(Value::from).collect();
+            fields.push(("issuer", (&account.authority).into()));
+            fields.push(("scopes", scopes.into()));
         }
-        None => {
-            put("name", json!(account.name));
-            put("state", json!("Enabled"));
-            if account.kind.is_microsoft() {
-                put(cloud_key, json!(account.authority));
-                put("tenantId", json!(account.tenant));
-            } else {
-                put("issuer", json!(account.authority));
-                put("scopes", json!(account.scopes));
-            }
-        }
+        return named(key, fields);
+    };
+    let mut fields = vec![
+        ("id", (&seen.id).into()),
+        ("name", (&seen.name).into()),
+        ("state", (&seen.state).into()),
+        ("user", user),
+        ("isDefault", is_default.into()),
+        ("tenantId", (&seen.tenant_id).into()),
+        ("environmentName", (&seen.cloud).into()),
+    ];
+    let optional = [
+        ("homeTenantId", &seen.home_tenant_id),
+        ("tenantDefaultDomain", &seen.tenant_default_domain),
+        ("tenantDisplayName", &seen.tenant_display_name),
+    ];
+    fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?.into()))));
+    if let Some(managed_by) = &seen.managed_by_tenants {
+        let tenants: Vec<Value> =
+            managed_by.iter().map(|tenant| Value::object([("tenantId", tenant.into())])).collect();
+        fields.push(("managedByTenants", tenants.into()));
     }
-    Value::Object(fields)
+    named(key, fields)
+}
+
+/// With the cloud's name under its key. Renamed, the field goes to the end, as in Azure CLI.
+fn named(key: CloudKey, mut fields: Vec<(&str, Value)>) -> Value {
+    if let (CloudKey::InList, Some(index)) =
+        (key, fields.iter().position(|(name, _)| *name == "environmentName"))
+    {
+        let (_, cloud) = fields.remove(index);
+        fields.push(("cloudName", cloud));
+    }
+    Value::object(fields)
 }
 
 fn user_type(kind: AccountKind) -> &'static str {
@@ -79,6 +95,7 @@ mod tests {
     use token_core::SignInId;
 
     use super::*;
+    use crate::value::json;
 
     #[test]
     fn a_subscription_is_shown_as_az_shows_it() {
@@ -104,7 +121,8 @@ mod tests {
             account: account.name.clone(),
             cloud: "AzureCloud".to_owned(),
         };
-        insta::assert_snapshot!(subscription(&account, Some(&seen), true, CloudKey::InShow).to_string(), @r#"{"environmentName":"AzureCloud","homeTenantId":"1111","id":"aaaa","isDefault":true,"managedByTenants":[],"name":"Fake Subscription One","state":"Enabled","tenantDefaultDomain":"contoso.onmicrosoft.com","tenantDisplayName":"Contoso","tenantId":"1111","user":{"name":"user@contoso.com","type":"user"}}"#);
-        insta::assert_snapshot!(subscription(&account, None, false, CloudKey::InList).to_string(), @r#"{"cloudName":"AzureCloud","isDefault":false,"name":"user@contoso.com","state":"Enabled","tenantId":"1111","user":{"name":"user@contoso.com","type":"user"}}"#);
+        let shown = |seen, key| json::compact(&subscription(&account, seen, true, key));
+        insta::assert_snapshot!(shown(Some(&seen), CloudKey::InShow), @r#"{"id":"aaaa","name":"Fake Subscription One","state":"Enabled","user":{"name":"user@contoso.com","type":"user"},"isDefault":true,"tenantId":"1111","environmentName":"AzureCloud","homeTenantId":"1111","tenantDefaultDomain":"contoso.onmicrosoft.com","tenantDisplayName":"Contoso","managedByTenants":[]}"#);
+        insta::assert_snapshot!(shown(None, CloudKey::InList), @r#"{"name":"user@contoso.com","state":"Enabled","user":{"name":"user@contoso.com","type":"user"},"isDefault":true,"tenantId":"1111","cloudName":"AzureCloud"}"#);
     }
 }

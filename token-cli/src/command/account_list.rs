@@ -1,15 +1,15 @@
 //! `account list`
 
-use serde_json::{Value, json};
 use token_core::{Account, Subscription};
 
 use crate::app::App;
 use crate::args::List;
 use crate::az::view::{self, CloudKey};
-use crate::output::{self, Column, Table};
+use crate::output::{self, Column, Shape, Table};
 use crate::program;
 use crate::report::{self, Failure};
 use crate::select::{Selection, sees};
+use crate::value::Value;
 
 pub(super) fn run(app: &App, typed: &List) -> Result<(), Failure> {
     let (profile, choice) = (app.profile()?, app.choice.load()?);
@@ -26,7 +26,8 @@ pub(super) fn run(app: &App, typed: &List) -> Result<(), Failure> {
         Column::cut("Tenant"),
         Column::cut("Account"),
         Column::whole("State"),
-    ]);
+    ])
+    .with_az_columns(view::COLUMNS);
     let (mut list, mut skipped): (Vec<Value>, usize) = (Vec::new(), 0);
     for account in accounts {
         let mut seen: Vec<Option<&Subscription>> =
@@ -61,7 +62,7 @@ pub(super) fn run(app: &App, typed: &List) -> Result<(), Failure> {
     if list.is_empty() {
         report::notice(&format!("Please run \"{} login\" to access your accounts.", program::name()));
     }
-    output::list(typed.output.format, &json!(list), &table)
+    output::print(&typed.output, list, Shape::List(&table))
 }
 
 /// Whether a command that names nothing would use this one.

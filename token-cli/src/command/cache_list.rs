@@ -6,7 +6,7 @@ use token_core::{CachedToken, Freshness, Profile};
 use crate::app::App;
 use crate::args::Listing;
 use crate::countdown::countdown;
-use crate::output::{self, Column, Table};
+use crate::output::{self, Column, Shape, Table};
 use crate::report::Failure;
 
 pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
@@ -36,7 +36,7 @@ pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
         ]);
     }
     let list: Vec<Value> = tokens.iter().map(|token| value(token, now)).collect();
-    output::list(typed.output.format, &json!(list), &table)
+    output::print(&typed.output, json!(list), Shape::List(&table))
 }
 
 fn value(token: &CachedToken, now: i64) -> Value {

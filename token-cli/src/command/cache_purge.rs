@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::args::Listing;
-use crate::output;
+use crate::output::{self, Shape};
 use crate::report::Failure;
 
 pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
@@ -18,8 +18,6 @@ pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
         })??;
         (expired, damaged) = (purged.expired, purged.damaged);
     }
-    match typed.output.format {
-        None => output::text(&format!("Removed {expired} expired and {damaged} damaged entries.\n")),
-        format => output::value(format, &json!({ "expired": expired, "damaged": damaged })),
-    }
+    let text = format!("Removed {expired} expired and {damaged} damaged entries.\n");
+    output::print(&typed.output, json!({ "expired": expired, "damaged": damaged }), Shape::Text(&text))
 }

@@ -5,11 +5,11 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::ListClouds;
 use crate::az::{cloud, endpoints};
-use crate::output;
+use crate::output::{self, Shape};
 use crate::report::Failure;
 
 pub(super) fn run(app: &App, typed: &ListClouds) -> Result<(), Failure> {
     let clouds = cloud::all(&app.config)?;
     let shown = endpoints::shown(&clouds, &app.cloud.name)?;
-    output::value(typed.output.format, &json!(shown))
+    output::print(&typed.output, json!(shown), Shape::Value)
 }

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::args::{ShowCloud, given};
 use crate::az::{cloud, endpoints};
-use crate::output;
+use crate::output::{self, Shape};
 use crate::program;
 use crate::report::Failure;
 
@@ -18,7 +18,7 @@ pub(super) fn run(app: &App, typed: &ShowCloud) -> Result<(), Failure> {
         None => app.cloud.clone(),
     };
     for shown in endpoints::shown([&cloud], &app.cloud.name)? {
-        output::value(typed.output.format, &shown)?;
+        output::print(&typed.output, shown, Shape::Value)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::Listing;
-use crate::output::{self, Column, Table};
+use crate::output::{self, Column, Shape, Table};
 use crate::report::Failure;
 
 pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
@@ -31,7 +31,7 @@ pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
         .iter()
         .map(|(name, value, from)| json!({ "setting": name, "value": value, "from": from }))
         .collect();
-    output::list(typed.output.format, &json!(list), &table)
+    output::print(&typed.output, json!(list), Shape::List(&table))
 }
 
 fn path(path: &std::path::Path) -> String {

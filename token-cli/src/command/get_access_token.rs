@@ -1,19 +1,21 @@
 //! `account get-access-token`
 
-use serde_json::{Map, Value, json};
 use token_core::authority::scope_of;
 use token_core::{AccessToken, BrokerError, CacheErrorKind, TokenRequest};
 
 use crate::app::App;
-use crate::args::{GetAccessToken, Request, ResourceType, TokenFormat, given, given_all};
+use crate::args::{
+    GetAccessToken, Output, Request, ResourceType, TokenFormat, TokenOutput, given, given_all,
+};
 use crate::az;
 use crate::choice::{Choice, Selected};
-use crate::output;
+use crate::output::{self, Shape};
 use crate::program;
 use crate::report::{Exit, Failure};
+use crate::value::Value;
 
 pub(super) fn run(app: &App, typed: &GetAccessToken) -> Result<(), Failure> {
-    answer(app, &typed.request, Target::Unnamed)?.print(typed.output.format)
+    answer(app, &typed.request, Target::Unnamed)?.print(&typed.output, Shape::Value)
 }
 
 /// What `get` was told behind its name.
@@ -33,31 +35,34 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn print(&self, format: Option<TokenFormat>) -> Result<(), Failure> {
-        match format {
-            Some(TokenFormat::Header) => output::text(&format!(
-                "Authorization: {} {}\n",
-                self.token_type(),
-                self.token.secret.expose()
-            )),
-            Some(TokenFormat::Plain(format)) => output::value(Some(format), &self.value()),
-            None => output::value(None, &self.value()),
-        }
+    pub(super) fn print(&self, typed: &TokenOutput, shape: Shape<'_>) -> Result<(), Failure> {
+        let format = match typed.format {
+            None => None,
+            Some(TokenFormat::Plain(format)) => Some(format),
+            Some(TokenFormat::Header) if typed.query.is_some() => {
+                return Err(Failure::usage("a header is one line as it is, and --query takes values apart"));
+            }
+            Some(TokenFormat::Header) => {
+                let (kind, secret) = (self.token_type(), self.token.secret.expose());
+                return output::text(&format!("Authorization: {kind} {secret}\n"));
+            }
+        };
+        output::print(&Output { format, query: typed.query.clone() }, self.value(), shape)
+            // What a query did not expect is shown in its error.
+            .map_err(|failure| failure.without(self.token.secret.expose()))
     }
 
+    /// In Azure CLI's order, which queries show.
     fn value(&self) -> Value {
-        let mut fields = Map::new();
-        fields.insert("tokenType".to_owned(), json!(self.token_type()));
-        fields.insert("accessToken".to_owned(), json!(self.token.secret.expose()));
-        fields.insert("expires_on".to_owned(), json!(self.token.expires_on.posix()));
-        fields.insert("expiresOn".to_owned(), json!(self.token.expires_on.local().azure_cli()));
-        if let Some(tenant) = &self.tenant {
-            fields.insert("tenant".to_owned(), json!(tenant));
-        }
-        if let Some(subscription) = &self.subscription {
-            fields.insert("subscription".to_owned(), json!(subscription));
-        }
-        Value::Object(fields)
+        let mut fields = vec![
+            ("tokenType", self.token_type().into()),
+            ("accessToken", self.token.secret.expose().into()),
+            ("expires_on", self.token.expires_on.posix().into()),
+            ("expiresOn", self.token.expires_on.local().azure_cli().into()),
+        ];
+        fields.extend(self.tenant.as_ref().map(|tenant| ("tenant", tenant.into())));
+        fields.extend(self.subscription.as_ref().map(|subscription| ("subscription", subscription.into())));
+        Value::object(fields)
     }
 
     /// Issuers spell it in any case (RFC 6749 §7.1); those who parse it do not.

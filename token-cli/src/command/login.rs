@@ -10,7 +10,6 @@ mod way;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use token_core::grant::TokenAnswer;
 use token_core::grant::device_code::{self, DeviceRequest};
 use token_core::{
@@ -19,12 +18,13 @@ use token_core::{
 };
 
 use crate::app::App;
-use crate::args::{Login, given};
+use crate::args::{Login, Output, given};
 use crate::az::view::{self, CloudKey};
 use crate::choice::Selected;
-use crate::output;
+use crate::output::{self, Shape};
 use crate::program;
 use crate::report::{self, Failure};
+use crate::value::Value;
 
 /// How long connecting to an issuer may take, and a whole answer.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -97,13 +97,13 @@ fn register(app: &App, answer: &TokenAnswer) -> Result<State, Failure> {
 }
 
 /// Makes the account active here, and for everybody where nobody has chosen yet; then says what came of it.
-async fn conclude(
+async fn conclude<'a>(
     app: &App,
     broker: &Broker,
-    typed: &Login,
+    typed: &'a Login,
     account: &Account,
     active: Option<&Subscription>,
-) -> Result<Conclusion, Failure> {
+) -> Result<Conclusion<'a>, Failure> {
     let default = SharedDefault {
         subscription: active.map(|seen| seen.id.clone()),
         account: account.name.clone(),
@@ -136,23 +136,20 @@ async fn conclude(
             next_line(account),
         ],
         list,
-        format: typed.output.format,
+        output: &typed.output,
     })
 }
 
 /// The end of a sign-in, to be printed when nothing can fail any more.
-struct Conclusion {
+struct Conclusion<'a> {
     lines: [String; 3],
     list: Vec<Value>,
-    format: Option<crate::args::Format>,
+    output: &'a Output,
 }
 
-impl Conclusion {
+impl Conclusion<'_> {
     fn print(self) -> Result<(), Failure> {
-        match self.format {
-            None => output::text(&(self.lines.join("\n") + "\n")),
-            format => output::value(format, &json!(self.list)),
-        }
+        output::print(self.output, self.list, Shape::Text(&(self.lines.join("\n") + "\n")))
     }
 }
 

@@ -1,14 +1,11 @@
-//! Tables: our own for people, and the generic one of Azure CLI.
-
-use serde_json::{Map, Value};
-
-use super::scalar_text;
+//! Tables for people.
 
 /// A table for people. On a terminal it never wraps: long texts are cut in the columns that allow it.
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
+    az_columns: Option<&'static [(&'static str, &'static str)]>,
 }
 
 /// A column of a [`Table`].
@@ -36,7 +33,16 @@ impl Column {
 
 impl Table {
     pub(crate) fn new(columns: &[Column]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self { columns: columns.to_vec(), rows: Vec::new(), az_columns: None }
+    }
+
+    /// Of a list for which Azure CLI has columns of its own: their titles, and the fields that are in them.
+    pub(crate) fn with_az_columns(self, columns: &'static [(&'static str, &'static str)]) -> Self {
+        Self { az_columns: Some(columns), ..self }
+    }
+
+    pub(super) fn az_columns(&self) -> Option<&'static [(&'static str, &'static str)]> {
+        self.az_columns
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -58,7 +64,7 @@ impl Table {
             .map(|row| shown.iter().map(|&index| row.get(index).cloned().unwrap_or_default()).collect())
             .collect();
         let may_be_cut: Vec<bool> = shown.iter().map(|&index| self.columns[index].may_be_cut).collect();
-        let mut widths = widths(&titles, &rows, 0);
+        let mut widths = widths(&titles, &rows);
         if let Some(width) = width {
             shrink(&mut widths, &may_be_cut, width);
         }
@@ -68,54 +74,11 @@ impl Table {
     }
 }
 
-/// Azure CLI's table of any value (`tabulate`'s "simple" form): columns in the order of their keys, without `id`,
-/// `type`, `etag`, null and nested values.
-pub(super) fn generic(value: &Value) -> String {
-    let rows = match value {
-        Value::Array(rows) => rows.as_slice(),
-        row => std::slice::from_ref(row),
-    };
-    if rows.is_empty() {
-        return "\n".to_owned();
-    }
-    let fields: Vec<Map<String, Value>> = rows.iter().map(generic_row).collect();
-    let mut keys: Vec<&String> = fields.iter().flat_map(Map::keys).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let titles: Vec<String> = keys.iter().map(|key| capitalized(key)).collect();
-    let cell = |row: &Map<String, Value>, key: &str| row.get(key).map(scalar_text).unwrap_or_default();
-    let rows: Vec<Vec<String>> =
-        fields.iter().map(|row| keys.iter().map(|key| cell(row, key)).collect()).collect();
-    let widths = widths(&titles, &rows, 2);
-    let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
-    let lines = std::iter::once(&titles).chain(std::iter::once(&rules)).chain(&rows);
-    lines.map(|cells| line(cells, &widths)).collect()
-}
-
-fn generic_row(row: &Value) -> Map<String, Value> {
-    match row {
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(key, value)| {
-                !matches!(key.as_str(), "id" | "type" | "etag")
-                    && !matches!(value, Value::Null | Value::Array(_) | Value::Object(_))
-            })
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
-        scalar => Map::from_iter([("result".to_owned(), scalar.clone())]),
-    }
-}
-
-fn capitalized(key: &str) -> String {
-    let mut chars = key.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
-}
-
-/// The width of each column: its widest cell, or its title and `padding`.
-fn widths(titles: &[String], rows: &[Vec<String>], padding: usize) -> Vec<usize> {
+/// The width of each column: that of its widest cell or of its title.
+fn widths(titles: &[String], rows: &[Vec<String>]) -> Vec<usize> {
     let width = |index: usize, title: &String| {
         let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count());
-        cells.max().unwrap_or(0).max(title.chars().count() + padding)
+        cells.max().unwrap_or(0).max(title.chars().count())
     };
     titles.iter().enumerate().map(|(index, title)| width(index, title)).collect()
 }

@@ -1,242 +1,214 @@
-//! YAML as PyYAML's `safe_dump(value, default_flow_style=False, allow_unicode=True)` writes it.
+//! YAML as PyYAML's `safe_dump(value, default_flow_style=False, allow_unicode=True)` writes it, folded lines and
+//! references to what came before included.
 
-use serde_json::Value;
+mod references;
+mod scalar;
+
+use self::references::{Mark, References};
+use self::scalar::Style;
+use crate::value::{Object, Value, float};
 
 /// A whole document.
 pub(super) fn document(value: &Value) -> String {
-    let mut text = String::new();
-    match value {
-        Value::Object(fields) if !fields.is_empty() => object(fields, 0, &mut text),
-        Value::Array(items) if !items.is_empty() => list(items, 0, &mut text),
-        Value::Object(_) | Value::Array(_) => {
-            text.push_str(&scalar(value));
-            text.push('\n');
-        }
-        // A bare scalar needs the mark that ends a document, unless it is quoted.
-        _ => {
-            let scalar = scalar(value);
-            text.push_str(&scalar);
-            text.push_str(if scalar.starts_with(['\'', '"']) { "\n" } else { "\n...\n" });
-        }
+    let mut writer = Writer {
+        text: String::new(),
+        indent: None,
+        column: 0,
+        after_space: true,
+        at_indent: true,
+        references: References::within(value),
+    };
+    let ended = writer.node(value, Place::Root);
+    writer.new_line_at_indent();
+    if ended == Ended::Open {
+        writer.text.push_str("...\n");
     }
-    text
+    writer.text
 }
 
-fn object(fields: &serde_json::Map<String, Value>, indent: usize, text: &mut String) {
-    for (index, (key, value)) in fields.iter().enumerate() {
-        if index > 0 {
-            text.push_str(&" ".repeat(indent));
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    Root,
+    /// In a list.
+    Item,
+    /// Behind a key.
+    Field,
+    /// Before a colon, on one line.
+    Key,
+}
+
+/// Whether a reader knows that the value is over. Of a plain text that is the whole document it does not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ended {
+    Closed,
+    Open,
+}
+
+/// How many columns a level is indented.
+const INDENT: usize = 2;
+/// Behind this column a text goes on in the next line.
+const WIDTH: usize = 80;
+/// The longest key that stands on one line with its value, with the five of its tag that PyYAML counts and never writes.
+const LONGEST_KEY: usize = 127 - 5;
+
+struct Writer {
+    text: String,
+    /// `None` outside of everything.
+    indent: Option<usize>,
+    column: usize,
+    /// Whether nothing is needed before the next word.
+    after_space: bool,
+    /// Whether this line holds nothing but indentation and signs that indent too, such as `-`.
+    at_indent: bool,
+    references: References,
+}
+
+impl Writer {
+    fn node(&mut self, value: &Value, place: Place) -> Ended {
+        match self.references.mark(value) {
+            Some(Mark::Again(name)) => {
+                self.sign(&format!("*{name}"), false);
+                return Ended::Closed;
+            }
+            Some(Mark::First(name)) => self.sign(&format!("&{name}"), false),
+            None => {}
         }
-        text.push_str(&string(key));
-        text.push(':');
         match value {
-            Value::Object(fields) if !fields.is_empty() => {
-                text.push('\n');
-                text.push_str(&" ".repeat(indent + 2));
-                object(fields, indent + 2, text);
+            Value::List(items) if !items.is_empty() => self.list(items, place),
+            Value::Object(object) if !object.is_empty() => self.object(object),
+            Value::List(_) => self.sign("[]", false),
+            Value::Object(_) => self.sign("{}", false),
+            Value::Text(text) => return self.scalar(text, Style::of(text, place == Place::Key), place),
+            Value::Null => return self.scalar("null", Style::Plain, place),
+            Value::Bool(truth) => return self.scalar(&truth.to_string(), Style::Plain, place),
+            Value::Integer(number) => return self.scalar(&number.to_string(), Style::Plain, place),
+            Value::Float(number) => return self.scalar(&float_text(*number), Style::Plain, place),
+        }
+        Ended::Closed
+    }
+
+    fn list(&mut self, items: &[Value], place: Place) {
+        // Behind a key, the dashes stand in the column of the keys.
+        let outer = self.indent;
+        if place != Place::Field || self.at_indent {
+            self.deeper();
+        }
+        for item in items {
+            self.new_line_at_indent();
+            self.indenting_sign("-");
+            self.node(item, Place::Item);
+        }
+        self.indent = outer;
+    }
+
+    fn object(&mut self, object: &Object) {
+        let outer = self.indent;
+        self.deeper();
+        for (name, value) in object.sorted() {
+            self.new_line_at_indent();
+            if scalar::fits_one_line(name) && name.chars().count() <= LONGEST_KEY {
+                self.scalar(name, Style::of(name, true), Place::Key);
+                self.text.push(':');
+                self.column += 1;
+                (self.after_space, self.at_indent) = (false, false);
+            } else {
+                self.indenting_sign("?");
+                self.scalar(name, Style::of(name, false), Place::Field);
+                self.new_line_at_indent();
+                self.indenting_sign(":");
             }
-            Value::Array(items) if !items.is_empty() => {
-                text.push('\n');
-                text.push_str(&" ".repeat(indent));
-                list(items, indent, text);
-            }
-            other => {
-                text.push(' ');
-                text.push_str(&scalar(other));
-                text.push('\n');
-            }
+            self.node(value, Place::Field);
+        }
+        self.indent = outer;
+    }
+
+    fn deeper(&mut self) {
+        self.indent = Some(self.indent.map_or(0, |indent| indent + INDENT));
+    }
+
+    fn scalar(&mut self, text: &str, style: Style, place: Place) -> Ended {
+        let outer = self.indent;
+        // A text that goes on in the next line is indented more than what it belongs to.
+        self.indent = Some(outer.map_or(INDENT, |indent| indent + INDENT));
+        self.write(text, style, place != Place::Key);
+        self.indent = outer;
+        if place == Place::Root && style == Style::Plain { Ended::Open } else { Ended::Closed }
+    }
+
+    /// A word of YAML's own.
+    fn sign(&mut self, sign: &str, indents: bool) {
+        if !self.after_space {
+            self.put(" ");
+        }
+        self.put(sign);
+        self.after_space = false;
+        self.at_indent = self.at_indent && indents;
+    }
+
+    fn indenting_sign(&mut self, sign: &str) {
+        self.sign(sign, true);
+    }
+
+    fn put(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.column += text.chars().count();
+    }
+
+    fn line_break(&mut self, with: char) {
+        self.text.push(with);
+        self.column = 0;
+        (self.after_space, self.at_indent) = (true, true);
+    }
+
+    /// Goes to the column of the indent, in a new line unless this one has nothing there yet.
+    fn new_line_at_indent(&mut self) {
+        let indent = self.indent.unwrap_or(0);
+        if !self.at_indent || self.column > indent || (self.column == indent && !self.after_space) {
+            self.line_break('\n');
+        }
+        if self.column < indent {
+            self.put(&" ".repeat(indent - self.column));
+            self.after_space = true;
         }
     }
 }
 
-fn list(items: &[Value], indent: usize, text: &mut String) {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            text.push_str(&" ".repeat(indent));
+fn float_text(number: f64) -> String {
+    if !number.is_finite() {
+        return if number.is_nan() {
+            ".nan"
+        } else if number > 0.0 {
+            ".inf"
+        } else {
+            "-.inf"
         }
-        text.push_str("- ");
-        match item {
-            Value::Object(fields) if !fields.is_empty() => object(fields, indent + 2, text),
-            Value::Array(items) if !items.is_empty() => list(items, indent + 2, text),
-            other => {
-                text.push_str(&scalar(other));
-                text.push('\n');
-            }
-        }
+        .to_owned();
     }
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::String(text) => string(text),
-        Value::Object(_) => "{}".to_owned(),
-        Value::Array(_) => "[]".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn string(text: &str) -> String {
-    if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')) {
-        double_quoted(text)
-    } else if text.is_empty() || means_something_else(text) || is_unsafe_plain(text) {
-        format!("'{}'", text.replace('\'', "''"))
-    } else {
-        text.to_owned()
-    }
-}
-
-fn double_quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\0' => quoted.push_str("\\0"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\u{1b}' => quoted.push_str("\\e"),
-            '\u{85}' => quoted.push_str("\\N"),
-            '\u{2028}' => quoted.push_str("\\L"),
-            '\u{2029}' => quoted.push_str("\\P"),
-            c if c.is_control() => quoted.push_str(&format!("\\x{:02X}", u32::from(c))),
-            '\u{feff}' => quoted.push_str("\\uFEFF"),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// Whether a plain text would be read as a boolean, null, number, date or merge key (YAML 1.1, as PyYAML resolves).
-fn means_something_else(text: &str) -> bool {
-    const WORDS: [&str; 8] = ["yes", "no", "true", "false", "on", "off", "null", "~"];
-    // PyYAML knows these words in lower case, capitalized and in upper case.
-    let spelt = |word: &str| {
-        let capitalized = word.get(..1).map(|first| first.to_uppercase() + &word[1..]);
-        text == word || text == word.to_uppercase() || Some(text) == capitalized.as_deref()
-    };
-    WORDS.into_iter().any(spelt) || matches!(text, "=" | "<<") || is_number(text) || is_date(text)
-}
-
-fn is_number(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return true;
-    }
-    let digits = |text: &str, valid: fn(&char) -> bool| {
-        !text.is_empty() && text.chars().all(|c| c == '_' || valid(&c))
-    };
-    if let Some(rest) = unsigned.strip_prefix("0b") {
-        return digits(rest, |c| matches!(c, '0' | '1'));
-    }
-    if let Some(rest) = unsigned.strip_prefix("0x") {
-        return digits(rest, char::is_ascii_hexdigit);
-    }
-    if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return false;
-    }
-    let decimal = |text: &str| text.chars().all(|c| c == '_' || c.is_ascii_digit());
-    if decimal(unsigned) {
-        // `09` is neither a decimal nor an octal number to YAML 1.1.
-        return !unsigned.starts_with('0')
-            || unsigned.len() == 1
-            || unsigned[1..].chars().all(|c| matches!(c, '0'..='7' | '_'));
-    }
-    // Base 60, as in `1:30`.
-    let mut parts = unsigned.split(':');
-    if unsigned.contains(':') {
-        let first = parts.next().unwrap_or_default();
-        let rest: Vec<&str> = parts.collect();
-        let (last, middle) = rest.split_last().unwrap_or((&"", &[]));
-        let last = last.split_once('.').map_or(*last, |(whole, _)| whole);
-        let sixty = |part: &str| part.len() <= 2 && part.parse::<u8>().is_ok_and(|number| number < 60);
-        return decimal(first) && !first.is_empty() && middle.iter().all(|part| sixty(part)) && sixty(last);
-    }
-    // PyYAML wants a dot in a float, and a sign in its exponent.
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let exponent_is_one = exponent.is_none_or(|exponent| {
-        exponent
-            .strip_prefix(['+', '-'])
-            .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
-    });
-    mantissa.split_once('.').is_some_and(|(whole, fraction)| {
-        decimal(whole)
-            && decimal(fraction)
-            && (!whole.is_empty() || fraction.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
-    }) && exponent_is_one
-}
-
-/// `2026-11-22` alone, or with a time behind it.
-fn is_date(text: &str) -> bool {
-    let digits = |text: &str, least: usize, most: usize| {
-        (least..=most).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_digit())
-    };
-    let (date, time) = match text.find(['T', 't', ' ', '\t']) {
-        Some(index) => (&text[..index], Some(text[index + 1..].trim_start())),
-        None => (text, None),
-    };
-    let mut parts = date.splitn(3, '-');
-    let (Some(year), Some(month), Some(day)) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let Some(time) = time else { return digits(year, 4, 4) && digits(month, 2, 2) && digits(day, 2, 2) };
-    if !(digits(year, 4, 4) && digits(month, 1, 2) && digits(day, 1, 2)) {
-        return false;
-    }
-    let clock = time.find(['Z', '+', '-']).map_or(time, |index| time[..index].trim_end());
-    let mut parts = clock.splitn(3, ':');
-    let (Some(hour), Some(minute), Some(second)) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let (second, fraction) = second.split_once('.').unwrap_or((second, ""));
-    digits(hour, 1, 2) && digits(minute, 2, 2) && digits(second, 2, 2) && digits(fraction, 0, usize::MAX)
-}
-
-/// Whether a plain text would be read as YAML's own signs.
-fn is_unsafe_plain(text: &str) -> bool {
-    let Some(first) = text.chars().next() else { return true };
-    let second_is_space = text.chars().nth(1).is_none_or(char::is_whitespace);
-    let leading = match first {
-        '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
-            true
-        }
-        '?' | ':' | '-' => second_is_space,
-        _ => false,
-    };
-    leading
-        || text.starts_with(' ')
-        || text.ends_with([' ', ':'])
-        || text.contains(": ")
-        || text.contains(" #")
-        || text.starts_with("---")
-        || text.starts_with("...")
+    let text = float(number);
+    // To YAML 1.1, a number with an exponent and no point is a text.
+    if text.contains('.') { text } else { text.replacen('e', ".0e", 1) }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::value::json;
+
+    fn yaml(json: &str) -> String {
+        document(&json::parse(json).unwrap())
+    }
 
     #[test]
     fn a_token_is_as_azure_cli_prints_it() {
-        let token = json!({
+        let token = r#"{
             "tokenType": "Bearer",
             "accessToken": "<JWT>",
-            "expires_on": 1_795_377_838,
+            "expires_on": 1795377838,
             "expiresOn": "2026-11-22 20:03:58.000000",
-            "tenant": "11111111-1111-1111-1111-111111111111",
-        });
-        insta::assert_snapshot!(document(&token), @r"
+            "tenant": "11111111-1111-1111-1111-111111111111"
+        }"#;
+        insta::assert_snapshot!(yaml(token), @r"
         accessToken: <JWT>
         expiresOn: '2026-11-22 20:03:58.000000'
         expires_on: 1795377838
@@ -247,8 +219,9 @@ mod tests {
 
     #[test]
     fn nested_values_are_indented_as_pyyaml_does() {
-        let value = json!([{"a": [], "b": [1, {"c": null}], "d": {"e": true}}, [1, 2], {}]);
-        insta::assert_snapshot!(document(&value), @r"
+        let value =
+            r#"[{"a": [], "b": [1, {"c": null}], "d": {"e": true}}, [1, [2]], {}, 1e16, 0.5, Infinity]"#;
+        insta::assert_snapshot!(yaml(value), @r"
         - a: []
           b:
           - 1
@@ -256,57 +229,20 @@ mod tests {
           d:
             e: true
         - - 1
-          - 2
+          - - 2
         - {}
+        - 1.0e+16
+        - 0.5
+        - .inf
         ");
-        assert_eq!(document(&json!("Bearer")), "Bearer\n...\n");
-        assert_eq!(document(&json!(5)), "5\n...\n");
-        assert_eq!(document(&json!("5")), "'5'\n");
-    }
-
-    #[test]
-    fn texts_that_mean_something_else_are_quoted() {
-        for text in [
-            "",
-            "yes",
-            "Yes",
-            "NO",
-            "on",
-            "null",
-            "~",
-            "1",
-            "-1",
-            "0x1f",
-            "017",
-            "1_000",
-            "1.5",
-            "1.",
-            ".5",
-            "1e3x",
-            "1:30",
-            "2026-11-22",
-            "=",
-            "- a",
-            "a: b",
-            "a #b",
-            "a:",
-            " a",
-            "a ",
-            "'a",
-            "@a",
-            "{a",
-            "*a",
-            "#a",
+        for (json, text) in [
+            ("\"Bearer\"", "Bearer\n...\n"),
+            ("5", "5\n...\n"),
+            ("\"5\"", "'5'\n"),
+            ("[]", "[]\n"),
+            ("{}", "{}\n"),
         ] {
-            let quoted = string(text).starts_with('\'');
-            assert_eq!(quoted, text != "1e3x", "{text}");
+            assert_eq!(yaml(json), text);
         }
-        for text in
-            ["yEs", "08", "-a", "a:b", "a#b", "Sub One", "a-b", "1-2", "https://x/", "1.2.3", "1e5", "it's"]
-        {
-            assert_eq!(string(text), text);
-        }
-        assert_eq!(string("a\tb\n"), "\"a\\tb\\n\"");
-        assert_eq!(string("'"), "''''");
     }
 }

@@ -10,6 +10,7 @@ mod interruption;
 mod issuers;
 mod leaks;
 mod outliving;
+mod printing;
 mod sharing;
 mod sign_in;
 mod signals;
