@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::az;
 use crate::backend::Backend;
+use crate::cache_location::CacheLocation;
 use crate::choice::{Choice, ChoiceFile, Selected};
 use crate::config::{Config, KeySource, PROCESS};
 use crate::key_ring;
@@ -89,11 +90,17 @@ impl App {
         if let Some(backend) = self.backend.get() {
             return Ok(backend);
         }
-        let backend = Backend::open(&self.config.cache.value, &PROCESS)?;
+        let backend = self.open_backend(&self.config.cache.value)?;
+        Ok(self.backend.get_or_init(|| backend))
+    }
+
+    /// A cache, and what it takes to reach it.
+    pub(crate) fn open_backend(&self, location: &CacheLocation) -> Result<Backend, Failure> {
+        let backend = Backend::open(location, &PROCESS)?;
         if !backend.is_local() {
             self.runtime()?;
         }
-        Ok(self.backend.get_or_init(|| backend))
+        Ok(backend)
     }
 
     /// The profile; an empty one where nobody has signed in yet.
@@ -146,10 +153,35 @@ impl App {
     pub(crate) fn failure(&self, error: BrokerError, account: Option<&Selected>) -> Failure {
         let command = account
             .map_or_else(|| format!("{} login", program::name()), |account| self.sign_in_command(account));
+        if let BrokerError::Moving { ref to, .. } = error {
+            let to = to.split_once(" (").map_or(to.as_str(), |(url, _)| url);
+            let (program, from) = (program::name(), self.config.cache.value.url());
+            return Failure::of(&error).hint(format!(
+                "'{program} cache migrate {from} {to}' goes on with it; what has arrived is used with TOKEN_CACHE={to}"
+            ));
+        }
         let sealed = matches!(error, BrokerError::Sealed { .. });
         let failure = Failure::of_broker(error, &command);
         // An entry's name alone does not tell where it is.
         if sealed { failure.hint(format!("it is in {}", self.config.cache.value)) } else { failure }
+    }
+
+    /// The same, of a cache that may be another than the configured one.
+    pub(crate) fn failure_in(&self, error: BrokerError, cache: &CacheLocation) -> Failure {
+        let sealed = matches!(error, BrokerError::Sealed { .. });
+        let failure = Failure::of_broker(error, &format!("{} login", program::name()));
+        // An entry's name alone does not tell where it is.
+        if sealed { failure.hint(format!("it is in {cache}")) } else { failure }
+    }
+
+    /// A broker on a cache, which names this process in its notes.
+    pub(crate) fn broker_on(&self, backend: &Backend, keys: KeyRing) -> Broker {
+        let broker = Broker::new(backend.cache(), keys, self.transport())
+            .with_rescue(backend.rescue(&self.config.paths.state));
+        match &self.config.user {
+            Some(user) => broker.with_name(format!("{user}, process {}", std::process::id())),
+            None => broker,
+        }
     }
 
     /// Closes what is open, without waiting for threads that nobody waits for any more.
@@ -163,13 +195,7 @@ impl App {
         if self.config.key.value == KeySource::None {
             report::notice("Nothing in the cache is encrypted: the key is configured as none.");
         }
-        let backend = self.backend()?;
-        let broker = Broker::new(backend.cache(), keys, self.transport())
-            .with_rescue(backend.rescue(&self.config.paths.state));
-        let broker = match &self.config.user {
-            Some(user) => broker.with_name(format!("{user}, process {}", std::process::id())),
-            None => broker,
-        };
+        let broker = self.broker_on(self.backend()?, keys);
         Ok(self.broker.get_or_init(|| broker))
     }
 

@@ -110,6 +110,24 @@ pub(crate) enum Cache {
     List(Listing),
     /// Remove expired access tokens and damaged entries, never a sign-in
     Purge(Listing),
+    /// Move sign-ins and the profile to another cache; an interrupted move is run again
+    Migrate(Migrate),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Migrate {
+    /// Cache that they are in, as in the config: file:, sqlite:, redis://HOST, …
+    pub(crate) from: String,
+    /// Cache to move them to
+    pub(crate) to: String,
+    /// Key to seal them under there: file:PATH, env:NAME or none; the same key by default
+    #[arg(long, value_name = "KEY")]
+    pub(crate) to_key: Option<String>,
+    /// Copy them; those whose refresh token rotates stay
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use token_cache_file::FileCache;
 #[cfg(feature = "redis")]
 use token_cache_redis::{RedisCache, RedisOptions};
+#[cfg(feature = "sqlite")]
+use token_cache_sqlite::SqliteCache;
 #[cfg(feature = "redis")]
 use token_core::CacheErrorKind;
 use token_core::{CacheError, Entry, Key, KeyRing, Kind, Rescue, SignInId, TokenCache, Version};
@@ -20,6 +22,8 @@ use crate::report::Failure;
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
     File(FileCache),
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteCache),
     #[cfg(feature = "redis")]
     Redis(RedisCache),
 }
@@ -32,8 +36,23 @@ impl Backend {
                 Ok(Self::File(FileCache::open_on_any_file_system(path)?))
             }
             CacheLocation::File(Local { path, .. }) => Ok(Self::File(FileCache::open(path)?)),
+            CacheLocation::Sqlite(local) => Self::open_sqlite(local),
             CacheLocation::Redis(server) => Self::open_redis(server, environment),
         }
+    }
+
+    #[cfg(feature = "sqlite")]
+    fn open_sqlite(Local { path, any_file_system }: &Local) -> Result<Self, Failure> {
+        let cache = match any_file_system {
+            true => SqliteCache::open_on_any_file_system(path),
+            false => SqliteCache::open(path),
+        };
+        Ok(Self::Sqlite(cache?))
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    fn open_sqlite(_: &Local) -> Result<Self, Failure> {
+        Err(not_built_in("sqlite"))
     }
 
     #[cfg(feature = "redis")]
@@ -59,6 +78,8 @@ impl Backend {
     pub(crate) fn cache(&self) -> Arc<dyn TokenCache> {
         match self {
             Self::File(cache) => Arc::new(cache.clone()),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(cache) => Arc::new(cache.clone()),
             #[cfg(feature = "redis")]
             Self::Redis(cache) => Arc::new(cache.clone()),
         }
@@ -70,6 +91,8 @@ impl Backend {
     pub(crate) fn rescue(&self, state: &Path) -> Rescue {
         match self {
             Self::File(cache) => Rescue::new(cache.rescue_dir(), true),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(cache) => Rescue::new(cache.rescue_dir(), true),
             #[cfg(feature = "redis")]
             Self::Redis(_) => Rescue::new(state, false),
         }
@@ -80,6 +103,8 @@ impl Backend {
     pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::File(_) => true,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => true,
             #[cfg(feature = "redis")]
             Self::Redis(_) => false,
         }
@@ -102,6 +127,8 @@ impl Backend {
     pub(crate) async fn delete_damaged(&self) -> Result<usize, CacheError> {
         match self {
             Self::File(cache) => cache.delete_damaged().await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(cache) => cache.delete_damaged().await,
             // It goes by itself, after a while.
             #[cfg(feature = "redis")]
             Self::Redis(_) => Ok(0),
@@ -150,7 +177,7 @@ pub(crate) fn what_helps(_: &CacheError) -> Option<String> {
 }
 
 /// A cache that this program could know.
-#[cfg(not(feature = "redis"))]
+#[cfg(not(all(feature = "redis", feature = "sqlite")))]
 fn not_built_in(feature: &str) -> Failure {
     Failure::new(format!("this build of {} has no {feature} cache", crate::program::name()))
         .hint(format!("'cargo install --path token-cli --features {feature}' makes one that has it"))

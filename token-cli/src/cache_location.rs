@@ -16,6 +16,8 @@ use crate::report::Failure;
 pub(crate) enum CacheLocation {
     /// A local directory.
     File(Local),
+    /// A local database.
+    Sqlite(Local),
     /// A server.
     Redis(Server),
 }
@@ -68,12 +70,13 @@ pub(crate) struct Context<'a> {
     pub(crate) origin: Origin,
 }
 
-const FORMS: &str =
-    "the cache has to be file:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH";
+const FORMS: &str = "a cache is file:[PATH], sqlite:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH";
 
 /// Redis' own.
 const PORT: u16 = 6379;
 const PREFIX: &str = "token";
+/// As the cache itself shows it.
+const PREFIX_SHOWN: &str = " (prefix ";
 
 impl CacheLocation {
     /// Reads a URL. It can hold a password, so no error repeats it.
@@ -81,6 +84,7 @@ impl CacheLocation {
         let Some((scheme, rest)) = text.split_once(':') else { return Err(Failure::new(FORMS)) };
         match scheme.to_ascii_lowercase().as_str() {
             "file" => context.local(rest, &context.paths.entries).map(Self::File),
+            "sqlite" => context.local(rest, &context.paths.database).map(Self::Sqlite),
             scheme @ ("redis" | "rediss") => context.over_tcp(&format!("{scheme}:{rest}")).map(Self::Redis),
             "redis+unix" => context.over_unix(rest).map(Self::Redis),
             _ => Err(Failure::new(FORMS)),
@@ -107,11 +111,21 @@ impl Context<'_> {
         if url.password().is_some() {
             let name_it = "`password` of [redis] in the config names it (env:NAME or file:PATH); TOKEN_CACHE in the \
                            environment may hold it";
-            if !matches!(self.origin, Origin::Environment(_)) {
-                return Err(Failure::new(
-                    "the URL of the cache holds a password, and the config holds no secrets itself",
-                )
-                .hint(name_it));
+            match self.origin {
+                Origin::Environment(_) => {}
+                Origin::Argument => {
+                    return Err(Failure::usage(
+                        "a URL with a password does not go on the command line: every user of the host can read it in \
+                         the list of processes",
+                    )
+                    .hint(name_it));
+                }
+                _ => {
+                    return Err(Failure::new(
+                        "the URL of the cache holds a password, and the config holds no secrets itself",
+                    )
+                    .hint(name_it));
+                }
             }
             return Ok(self.server(text, None, shown));
         }
@@ -133,7 +147,7 @@ impl Context<'_> {
 
     fn server(&self, url: &str, password: Option<SecretSource>, shown: String) -> Server {
         let prefix = self.redis.prefix.clone().unwrap_or_else(|| PREFIX.to_owned());
-        let shown = format!("{shown} (prefix {prefix})");
+        let shown = format!("{shown}{PREFIX_SHOWN}{prefix})");
         Server { url: Secret::new(url), password, ca: self.redis.ca.clone(), prefix, shown }
     }
 
@@ -142,10 +156,19 @@ impl Context<'_> {
     }
 }
 
+impl CacheLocation {
+    /// What a person types to name it again, without anything secret.
+    pub(crate) fn url(&self) -> String {
+        let shown = self.to_string();
+        shown.split_once(PREFIX_SHOWN).map_or(shown.as_str(), |(url, _)| url).to_owned()
+    }
+}
+
 impl fmt::Display for CacheLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(Local { path, .. }) => write!(f, "file:{}", path.display()),
+            Self::Sqlite(Local { path, .. }) => write!(f, "sqlite:{}", path.display()),
             Self::Redis(server) => f.write_str(&server.shown),
         }
     }

@@ -5,6 +5,7 @@ mod account_list;
 mod account_set;
 mod account_show;
 mod cache_list;
+mod cache_migrate;
 mod cache_purge;
 mod cloud_list;
 mod cloud_set;
@@ -53,6 +54,7 @@ pub(crate) fn run(command: Command, config: Config) -> Result<(), Failure> {
         Command::Cloud(Cloud::Set(typed)) => cloud_set::run(&app, &typed),
         Command::Get(typed) => get::run(&app, &typed),
         Command::Cache(Cache::List(typed)) => cache_list::run(&app, &typed),
+        Command::Cache(Cache::Migrate(typed)) => cache_migrate::run(&app, &typed),
         Command::Cache(Cache::Purge(typed)) => cache_purge::run(&app, &typed),
         Command::Config(ConfigCommand::Show(typed)) => config_show::run(&app, &typed),
         // These were run before there was a config.

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) file: PathBuf,
     pub(crate) paths: Paths,
     pub(crate) cache: Setting<CacheLocation>,
+    redis: RedisTable,
+    allow_network_file_system: bool,
     pub(crate) key: Setting<KeySource>,
     pub(crate) cloud: Setting<String>,
     /// `TOKEN_SUBSCRIPTION`.
@@ -55,6 +57,7 @@ pub(crate) enum Origin {
     Chosen,
     /// Azure CLI's own config.
     AzureCli,
+    Argument,
 }
 
 /// Where the key ring comes from.
@@ -176,6 +179,8 @@ impl Config {
             },
             cloud,
             subscription: environment.text("TOKEN_SUBSCRIPTION"),
+            redis,
+            allow_network_file_system: content.allow_network_file_system,
             clouds: content.clouds,
             issuers: content.issuers,
             user: environment.text("USER").or_else(|| environment.text("LOGNAME")),
@@ -184,6 +189,26 @@ impl Config {
             file,
             paths,
         })
+    }
+}
+
+impl Config {
+    /// A cache that an argument names. The configured one comes with its password.
+    pub(crate) fn cache_named(
+        &self,
+        text: &str,
+        environment: &Environment<'_>,
+    ) -> Result<CacheLocation, Failure> {
+        let context = Context {
+            environment,
+            paths: &self.paths,
+            redis: &self.redis,
+            any_file_system: self.allow_network_file_system,
+            origin: Origin::Argument,
+        };
+        let named = CacheLocation::parse(text, &context)?;
+        let configured = &self.cache.value;
+        Ok(if named.to_string() == configured.to_string() { configured.clone() } else { named })
     }
 }
 
@@ -303,6 +328,7 @@ impl Origin {
             Self::Environment(name) => name,
             Self::Chosen => "cloud set",
             Self::AzureCli => "Azure CLI's config",
+            Self::Argument => "argument",
         }
     }
 }
@@ -363,6 +389,13 @@ fn cloud(
         .or_else(|| Some((az.cloud.clone()?, Origin::AzureCli)))
         .unwrap_or_else(|| (DEFAULT_CLOUD.to_owned(), Origin::Default));
     Setting { value, origin }
+}
+
+impl KeySource {
+    /// What an argument names.
+    pub(crate) fn named(text: &str, environment: &Environment<'_>, paths: &Paths) -> Result<Self, Failure> {
+        key_source(environment, paths, text, Origin::Argument)
+    }
 }
 
 fn key_source(

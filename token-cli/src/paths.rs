@@ -18,6 +18,8 @@ pub(crate) struct Paths {
     pub(crate) cloud: PathBuf,
     /// The entries of the default cache.
     pub(crate) entries: PathBuf,
+    /// The default database of those who ask for one.
+    pub(crate) database: PathBuf,
 }
 
 impl Paths {
@@ -26,18 +28,19 @@ impl Paths {
         let data = base(environment, "XDG_DATA_HOME", ".local/share")?;
         let state = base(environment, "XDG_STATE_HOME", ".local/state")?;
         // Jobs that isolate themselves from each other by AZURE_CONFIG_DIR stay isolated.
-        let (choice, entries) = match environment.path("AZURE_CONFIG_DIR") {
+        let (choice, data) = match environment.path("AZURE_CONFIG_DIR") {
             Some(dir) => {
                 let dir = std::path::absolute(&dir).unwrap_or(dir).join("token");
-                (dir.clone(), dir.join("entries"))
+                (dir.clone(), dir)
             }
-            None => (state.clone(), data.join("entries")),
+            None => (state.clone(), data),
         };
         let cloud = choice.join("cloud");
-        Ok(Self { config, state, choice, cloud, entries })
+        let (entries, database) = (data.join("entries"), data.join("cache.db"));
+        Ok(Self { config, state, choice, cloud, entries, database })
     }
 
-    /// `~/…`, absolute paths, and `///path` as URLs have it. Who sets a variable means a relative path from where
+    /// `~/…`, absolute paths, and `///path` as URLs have it. Who sets a variable or types an argument means a relative path from where
     /// they are. In the config file it would depend on who runs us from where, and is refused.
     pub(crate) fn expand(
         environment: &Environment<'_>,
@@ -52,7 +55,7 @@ impl Paths {
             return Ok(path.into());
         }
         match origin {
-            Origin::Environment(_) => std::path::absolute(path)
+            Origin::Environment(_) | Origin::Argument => std::path::absolute(path)
                 .map_err(|error| Failure::new(format!("could not tell where {path:?} is")).caused_by(&error)),
             _ => Err(Failure::new(format!("{path:?} is not an absolute path")).hint("begin it with / or ~/")),
         }

@@ -119,8 +119,8 @@ pub enum State {
     Ended,
     /// A new sign-in of the same account took over.
     Replaced,
-    /// It is on its way to another cache, and nobody spends it.
-    Moving(Grant),
+    /// It is on its way to another cache, which is named for people, and nobody spends it.
+    Moving(Grant, String),
 }
 
 /// Left in a credential before its refresh token is sent: who was at it, if nobody ever says how it went.
@@ -176,7 +176,7 @@ impl State {
             Self::Idle(grant)
             | Self::Spending(grant, _)
             | Self::SignInNeeded { grant, .. }
-            | Self::Moving(grant) => Some(grant),
+            | Self::Moving(grant, _) => Some(grant),
             Self::Ended | Self::Replaced => None,
         }
     }

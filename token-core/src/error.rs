@@ -234,10 +234,12 @@ pub enum BrokerError {
         account: String,
     },
     /// The credential is on its way to another cache.
-    #[error("the sign-in of {account} is being moved to another cache")]
+    #[error("the sign-in of {account} is being moved to {to}")]
     Moving {
         /// Whose.
         account: String,
+        /// The other cache.
+        to: String,
     },
     /// The issuer asked to be left alone, or this host could not reach it a moment ago.
     #[error("{authority} {} for another {} seconds", left_alone(*throttled), seconds.max(&1))]

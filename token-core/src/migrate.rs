@@ -53,6 +53,8 @@ impl Broker {
                 Err(left) => migrated.left.push((account, left)),
             }
         }
+        migrated.moved.sort();
+        migrated.left.sort_by(|(one, _), (other, _)| one.cmp(other));
         if !keep {
             self.remove_what_has_moved(to).await?;
         }
@@ -112,12 +114,18 @@ impl Broker {
             return Ok(Some((account, Err(Left::Rotates))));
         }
         let there: Slot<Credential> = to.inner.store.load(key).await?;
+        if let Slot::Damaged(_, error) = there {
+            return Err(error);
+        }
         if matches!(there, Slot::Empty) && self.is_signed_in_anew(to, &credential).await? {
             return Ok(Some((account, Err(Left::SignedInThere))));
         }
         let mut moving = (version, credential.clone());
-        if !keep && !matches!(credential.state, State::Moving(_)) {
-            let state = credential.state.grant().cloned().map_or(State::Ended, State::Moving);
+        let place = to.inner.store.cache.to_string();
+        let is_on_its_way = matches!(&credential.state, State::Moving(_, to) if *to == place);
+        if !keep && !is_on_its_way {
+            let on_its_way = |grant| State::Moving(grant, place);
+            let state = credential.state.grant().cloned().map_or(State::Ended, on_its_way);
             let next = Credential { state, ..credential.clone() };
             let entry = self.inner.store.seal(key, &next, None)?;
             if let Written::Conflict::<Credential>(_) =
@@ -127,8 +135,8 @@ impl Broker {
             }
             moving = (entry.version, next);
         }
-        if matches!(there, Slot::Empty) {
-            self.arrive(to, key, &credential).await?;
+        if there.value().is_none_or(|there| is_behind(there, &credential)) {
+            self.arrive(to, key, &there, &credential).await?;
         }
         self.introduce(to, key).await?;
         if !keep {
@@ -175,16 +183,21 @@ impl Broker {
     }
 
     /// Makes the credential in the other cache and looks at what is there.
-    async fn arrive(&self, to: &Self, key: &Key, credential: &Credential) -> Result<(), BrokerError> {
+    async fn arrive(
+        &self,
+        to: &Self,
+        key: &Key,
+        there: &Slot<Credential>,
+        credential: &Credential,
+    ) -> Result<(), BrokerError> {
         let state = match &credential.state {
-            State::Moving(grant) => State::Idle(grant.clone()),
+            State::Moving(grant, _) => State::Idle(grant.clone()),
             // An unsettled note goes along: whoever spends the token next is told of it.
             state => state.clone(),
         };
         let credential = Credential { state, ..credential.clone() };
-        let entry = to.inner.store.seal(key, &credential, None)?;
-        // A conflict means that an earlier run has brought it.
-        drop(to.inner.store.write::<Credential>(key, None, Some(&entry)).await?);
+        // A conflict means that somebody over there has made more of it since we looked.
+        drop(to.inner.store.replace(key, there, &credential, None).await?);
         match to.inner.store.load::<Credential>(key).await? {
             Slot::Filled(..) => Ok(()),
             Slot::Empty => Err(BrokerError::NotSignedIn { account: credential.account }),
@@ -216,6 +229,21 @@ impl Broker {
         })
         .await?;
         Ok(())
+    }
+}
+
+/// Whether an earlier run brought what has been spent since: an answer that was late, or rescued, came home here while
+/// the credential was on its way. Else the other cache is ahead, and what is here is the past.
+fn is_behind(there: &Credential, here: &Credential) -> bool {
+    let (Some(theirs), Some(ours)) = (there.state.register(), here.state.register()) else {
+        return false;
+    };
+    let (their_token, our_token) = (theirs.refresh_token.fingerprint(), ours.refresh_token.fingerprint());
+    match (ours.parent, theirs.parent) {
+        _ if their_token == our_token => false,
+        (Some(parent), _) if parent == their_token => true,
+        (_, Some(parent)) if parent == our_token => false,
+        _ => ours.sent_at > theirs.sent_at,
     }
 }
 

@@ -9,6 +9,7 @@ mod hit;
 mod interruption;
 mod issuers;
 mod leaks;
+mod migrating;
 mod outliving;
 mod printing;
 mod sharing;

@@ -246,7 +246,9 @@ impl Flight {
                     interrupted: interrupted.clone(),
                 });
             }
-            State::Moving(_) => return Err(BrokerError::Moving { account: account() }),
+            State::Moving(_, to) => {
+                return Err(BrokerError::Moving { account: account(), to: to.clone() });
+            }
             State::Ended | State::Replaced => {
                 return self.go_on(BrokerError::SignedOut { account: account() }).await;
             }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use token_core::{Broker, BrokerError, Kind, Left, MemoryCache, Migrated, State, TokenCache};
+use token_core::{
+    Broker, BrokerError, Entry, Kind, Left, MemoryCache, Migrated, State, Swap, TokenCache, Version,
+};
 
 use crate::world::{BOTH, Leases, Op, Process, Rotation, World, seconds, until};
 
@@ -69,7 +71,7 @@ async fn while_it_moves_nobody_spends_it() {
     until("the mover is dead", || mover.is_dead()).await;
     task.abort();
     world.settle();
-    assert!(matches!(world.state().await, State::Moving(_)));
+    assert!(matches!(world.state().await, State::Moving(..)));
     let error = world.process("b").get(&world.forced()).await.unwrap_err();
     assert!(matches!(error, BrokerError::Moving { .. }), "{error:?}");
     assert_eq!(world.issuer.requests(), 0);
@@ -144,6 +146,45 @@ async fn a_rescue_comes_home_before_its_credential_moves() {
     world.clock.advance(seconds(61));
     assert_eq!(migrate(&world.process("a"), &to).await.moved.len(), 1);
     to.broker.access_token(&world.forced()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_that_comes_home_behind_the_mover_is_taken_along() {
+    let world = World::fleet().await;
+    let to = Elsewhere::of(&world);
+    // Given a process that was killed when it had rescued an answer, where only its own host finds it.
+    let killed = world.process("a");
+    killed.dies_before(Op::Swap, Kind::Credential, 1);
+    let asked = killed.ask(&world.forced());
+    until("it is dead", || killed.is_dead()).await;
+    asked.abort();
+    world.clock.advance(seconds(61));
+    // And a mover on another host, which has brought the spent token and not deleted it.
+    let mover = world.process("b");
+    mover.dies_before(Op::Swap, Kind::Credential, 1);
+    let task = tokio::spawn({
+        let (from, to) = (mover.broker.clone(), to.broker.clone());
+        async move { from.migrate(&to, false).await }
+    });
+    until("the mover is dead", || mover.is_dead()).await;
+    task.abort();
+    assert_eq!(to.credentials().await, 1);
+    world.settle();
+    // When its own host brings the successor home.
+    world.process("a").get(&world.forced()).await.unwrap();
+    assert_eq!(migrate(&world.process("b"), &to).await.moved.len(), 1);
+    to.broker.access_token(&world.forced()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_over_there_is_no_sign_in_that_has_arrived() {
+    let world = World::new(Leases::Time, Rotation::Strict).await;
+    let to = Elsewhere::of(&world);
+    let key = world.account.sign_in.credential();
+    let entry = Entry { version: Version::random(), body: b"nonsense".to_vec(), discard_after: None };
+    assert_eq!(to.memory.swap(&key, None, Some(&entry)).await.unwrap(), Swap::Done);
+    world.process("a").broker.migrate(&to.broker, false).await.unwrap_err();
+    assert!(matches!(world.state().await, State::Idle(_)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,7 +44,7 @@ const MEMBERS: &[Member] = &[
     },
     Member {
         name: "token-cli",
-        members: &["token-core", "token-cache-file", "token-cache-redis"],
+        members: &["token-core", "token-cache-file", "token-cache-redis", "token-cache-sqlite"],
         others: None,
     },
     Member { name: "token-testkit", members: &["token-core"], others: None },

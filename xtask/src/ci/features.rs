@@ -60,7 +60,7 @@ fn builds(metadata: &Metadata) -> Vec<Build> {
         what: "the program without features".into(),
         package: "token-cli".into(),
         arguments: vec!["--no-default-features"],
-        absent: vec![Absent::Crate("token-cache-redis"), Absent::Crate("redis")],
+        absent: ["token-cache-redis", "redis", "token-cache-sqlite", "rusqlite"].map(Absent::Crate).to_vec(),
     };
     let members = metadata.workspace_packages().into_iter();
     let backends = members.filter(|package| package.name.starts_with("token-cache-")).map(|package| {

@@ -128,7 +128,7 @@ fn every_mistake_in_the_file() {
     hint: it is `cache` in HOME/token.toml
     --- no cache
     exit 1
-    error: the cache has to be file:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
+    error: a cache is file:[PATH], sqlite:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
     hint: it is `cache` in HOME/token.toml
     --- a cache of another program
     exit 1
@@ -206,7 +206,7 @@ fn variables_that_cannot_be_meant() {
     insta::assert_snapshot!(table.0, @"
     --- TOKEN_CACHE=nonsense
     exit 1
-    error: the cache has to be file:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
+    error: a cache is file:[PATH], sqlite:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
     hint: it is set by TOKEN_CACHE
     --- TOKEN_CACHE=redis://:…@127.0.0.1:1
     exit 1

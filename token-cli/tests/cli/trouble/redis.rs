@@ -65,22 +65,22 @@ fn it_is_not_there_or_something_else() {
     --- no host
     exit 1
     error: the URL of the cache is not well-formed
-    hint: the cache has to be file:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
+    hint: a cache is file:[PATH], sqlite:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
     hint: it is set by TOKEN_CACHE
     --- no port
     exit 1
     error: the URL of the cache is not well-formed
-    hint: the cache has to be file:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
+    hint: a cache is file:[PATH], sqlite:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
     hint: it is set by TOKEN_CACHE
     --- no database
     exit 1
     error: the URL of the cache is not well-formed
-    hint: the cache has to be file:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
+    hint: a cache is file:[PATH], sqlite:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
     hint: it is set by TOKEN_CACHE
     --- a slash in the password
     exit 1
     error: the URL of the cache is not well-formed
-    hint: the cache has to be file:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
+    hint: a cache is file:[PATH], sqlite:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
     hint: it is set by TOKEN_CACHE
     ");
 }
