@@ -1,5 +1,6 @@
 //! The connection to the server. No other file knows the driver.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -124,6 +125,31 @@ impl Client {
             [refused, command, error] if refused == b"refused" => Err(refusal_within(command, error)),
             _ => Ok(answer),
         }
+    }
+
+    /// What the server tells of itself.
+    pub(crate) async fn info(&self) -> Result<String, Fault> {
+        let mut command = Cmd::new();
+        command.arg("INFO");
+        self.query(&command).await
+    }
+
+    /// One of its settings.
+    pub(crate) async fn setting(&self, name: &str) -> Result<Option<String>, Fault> {
+        let mut command = Cmd::new();
+        command.arg("CONFIG").arg("GET").arg(name);
+        let mut settings: HashMap<String, String> = self.query(&command).await?;
+        Ok(settings.remove(name))
+    }
+
+    pub(crate) fn has_password(&self) -> bool {
+        self.login.password.is_some()
+    }
+
+    /// Whether a connection stands.
+    pub(crate) fn is_connected(&self) -> bool {
+        let attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(attempt.get(), Some(Ok(live)) if !live.is_over())
     }
 
     /// A part of the names that match a pattern, and where to go on; from 0, until that is 0 again.

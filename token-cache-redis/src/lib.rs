@@ -3,6 +3,7 @@
 mod client;
 mod entry;
 mod fault;
+mod inspection;
 mod options;
 mod tls;
 
@@ -21,6 +22,7 @@ use client::{Again, Client, Head, Script};
 use entry::Names;
 use fault::Fault;
 
+pub use inspection::Inspection;
 pub use options::RedisOptions;
 
 /// For how long (seconds) an entry that could not be read is kept beside the one that took its place: long enough

@@ -131,6 +131,11 @@ impl App {
         self.runtime()?.block_on(signals::guarded(broker, work))
     }
 
+    /// Runs what sends something and spends nothing, to its end.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        Ok(self.runtime()?.block_on(work))
+    }
+
     /// How requests reach issuers.
     pub(crate) fn transport(&self) -> Arc<dyn Transport> {
         Arc::new(HttpTransport::new())

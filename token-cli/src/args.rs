@@ -87,6 +87,8 @@ pub(crate) enum Command {
     /// What is configured
     #[command(subcommand)]
     Config(Config),
+    /// Try what a token takes: what is wrong, and what to do
+    Doctor(Listing),
     /// Print the version
     Version(Version),
     /// Print a script that completes commands in a shell

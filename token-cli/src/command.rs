@@ -12,6 +12,7 @@ mod cloud_set;
 mod cloud_show;
 mod completion;
 mod config_show;
+mod doctor;
 mod get;
 mod get_access_token;
 mod key_new;
@@ -56,6 +57,7 @@ pub(crate) fn run(command: Command, config: Config) -> Result<(), Failure> {
         Command::Cache(Cache::List(typed)) => cache_list::run(&app, &typed),
         Command::Cache(Cache::Migrate(typed)) => cache_migrate::run(&app, &typed),
         Command::Cache(Cache::Purge(typed)) => cache_purge::run(&app, &typed),
+        Command::Doctor(typed) => doctor::run(&app, &typed),
         Command::Config(ConfigCommand::Show(typed)) => config_show::run(&app, &typed),
         // These were run before there was a config.
         Command::Config(ConfigCommand::Path)

@@ -40,8 +40,8 @@ impl Paths {
         Ok(Self { config, state, choice, cloud, entries, database })
     }
 
-    /// `~/…`, absolute paths, and `///path` as URLs have it. Who sets a variable or types an argument means a relative path from where
-    /// they are. In the config file it would depend on who runs us from where, and is refused.
+    /// `~/…`, absolute paths, and `///path` as URLs have it. Who sets a variable or types an argument means a relative
+    /// path from where they are. In the config file it would depend on who runs us from where, and is refused.
     pub(crate) fn expand(
         environment: &Environment<'_>,
         path: &str,

@@ -137,6 +137,13 @@ impl Failure {
         Self::new(message).exit(Exit::Usage)
     }
 
+    /// What helps, in one line.
+    pub(crate) fn help(&self) -> Option<String> {
+        let hints: Vec<_> =
+            self.hints.iter().map(|hint| printable(hint).replace(['\n', '\r'], " ")).collect();
+        if hints.is_empty() { None } else { Some(hints.join("; ")) }
+    }
+
     /// Message and causes in one line, for a warning about something that is passed over.
     pub(crate) fn one_line(&self) -> String {
         let parts = std::iter::once(&self.message).chain(&self.causes);

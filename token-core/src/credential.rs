@@ -157,6 +157,12 @@ pub struct LastRefresh {
 }
 
 impl Credential {
+    /// Whether two holders would end it for each other, for a spent refresh token ends the sign-in. Microsoft lets
+    /// one live, and a client's own secret does not change.
+    pub fn rotates(&self) -> bool {
+        self.state.register().is_some() && !self.endpoints.is_microsoft()
+    }
+
     /// What stands for the secret that this credential spends: a refusal of one does not concern another.
     pub(crate) fn spends(&self) -> Fingerprint {
         match (self.state.register(), &self.client.authentication) {

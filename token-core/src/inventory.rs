@@ -2,9 +2,10 @@
 
 use crate::access::StoredAccess;
 use crate::broker::Broker;
+use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::expiry::{Expiry, Freshness, freshness};
-use crate::key::Kind;
+use crate::key::{Kind, SignInId};
 use crate::purge::{Purged, purge};
 use crate::store::{Slot, Written};
 
@@ -47,6 +48,15 @@ impl Broker {
         }
         tokens.sort_by_key(|token| std::cmp::Reverse(token.expires_on));
         Ok(tokens)
+    }
+
+    /// The credential of a sign-in, to be looked at: in what state it is, and who refreshed last. Only the broker spends it.
+    pub async fn credential(&self, sign_in: &SignInId) -> Result<Option<Credential>, BrokerError> {
+        match self.inner.store.load(&sign_in.credential()).await? {
+            Slot::Empty => Ok(None),
+            Slot::Filled(_, credential) => Ok(Some(credential)),
+            Slot::Damaged(_, error) => Err(error),
+        }
     }
 
     /// Removes what the cache may discard and damaged access tokens; never a credential that can be spent, and never

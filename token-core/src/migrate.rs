@@ -6,7 +6,7 @@
 
 use crate::broker::{Broker, SETTLE, WAIT};
 use crate::cache::Version;
-use crate::credential::{Credential, Grant, State};
+use crate::credential::{Credential, State};
 use crate::error::BrokerError;
 use crate::key::{Key, Kind};
 use crate::store::{Slot, Written};
@@ -110,7 +110,7 @@ impl Broker {
         if credential.state.grant().is_none() {
             return Ok(None);
         }
-        if keep && rotates(&credential) {
+        if keep && credential.rotates() {
             return Ok(Some((account, Err(Left::Rotates))));
         }
         let there: Slot<Credential> = to.inner.store.load(key).await?;
@@ -245,10 +245,4 @@ fn is_behind(there: &Credential, here: &Credential) -> bool {
         (_, Some(parent)) if parent == our_token => false,
         _ => ours.sent_at > theirs.sent_at,
     }
-}
-
-/// Whether two holders of this credential would end it for each other. Microsoft lets a spent refresh token live, and
-/// a client's own secret does not change.
-fn rotates(credential: &Credential) -> bool {
-    matches!(credential.state.grant(), Some(Grant::RefreshToken(_))) && !credential.endpoints.is_microsoft()
 }

@@ -88,16 +88,18 @@ impl Rescue {
     pub(crate) fn reserve(&self, key: &Key, parent: &Fingerprint, flight: &Owner) -> io::Result<Reserved> {
         self.make_dir()?;
         let path = self.dir.join(format!("{}{}", prefix(key, parent), hex(flight.as_bytes())));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        let reserved = Reserved { path, file };
-        match rustix::fs::fallocate(&reserved.file, rustix::fs::FallocateFlags::empty(), 0, ROOM) {
-            // A file system that cannot reserve room still takes the write.
-            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(reserved),
-            Err(error) => {
-                reserved.discard();
-                Err(error.into())
-            }
-        }
+        reserve(path)
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Reserves a file and removes it again: whether a rescue could be written.
+    pub fn try_out(&self) -> io::Result<()> {
+        self.make_dir()?;
+        reserve(self.dir.join(format!(".scratch-{}", hex(&rand::random::<[u8; 8]>())))).map(Reserved::discard)
     }
 
     /// The successors of `parent` that were rescued. Files of this credential that will never be of use are removed
@@ -234,6 +236,20 @@ impl Inner {
                 }
                 Written::Conflict(current) => slot = current,
             }
+        }
+    }
+}
+
+/// Opens a file and reserves its room.
+fn reserve(path: PathBuf) -> io::Result<Reserved> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let reserved = Reserved { path, file };
+    match rustix::fs::fallocate(&reserved.file, rustix::fs::FallocateFlags::empty(), 0, ROOM) {
+        // A file system that cannot reserve room still takes the write.
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(reserved),
+        Err(error) => {
+            reserved.discard();
+            Err(error.into())
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with the means of the system itself")]
 
 mod desk;
+mod doctor;
 mod errors;
 mod harness;
 mod hit;
