@@ -1,7 +1,9 @@
 //! What a server is set to: whether it keeps what it acknowledges, and who can reach it.
 
+use super::Findings;
+#[cfg(feature = "redis")]
+use super::State;
 use super::sign_ins::Seen;
-use super::{Findings, State};
 use crate::app::App;
 
 #[cfg(not(feature = "redis"))]
