@@ -245,4 +245,27 @@ mod tests {
             assert_eq!(yaml(json), text);
         }
     }
+
+    #[test]
+    fn long_texts_are_folded_at_spaces() {
+        let words = "word ".repeat(20);
+        let value = format!(
+            r#"{{"plain": "{0}end", "single": "{0}it's: end", "double": "{0}\tend", "two lines": "a\nb"}}"#,
+            words
+        );
+        insta::assert_snapshot!(yaml(&value), @r#"
+        double: "word word word word word word word word word word word word word word word\
+          \ word word word word word \tend"
+        plain: word word word word word word word word word word word word word word word
+          word word word word word end
+        single: 'word word word word word word word word word word word word word word word
+          word word word word word it''s: end'
+        two lines: 'a
+
+          b'
+        "#);
+        let key = "k".repeat(LONGEST_KEY);
+        assert_eq!(yaml(&format!(r#"{{"{key}": 1}}"#)), format!("{key}: 1\n"));
+        assert_eq!(yaml(&format!(r#"{{"{key}k": 1, "": 2}}"#)), format!("? ''\n: 2\n? {key}k\n: 1\n"));
+    }
 }

@@ -63,6 +63,7 @@ const FACTS: &[(&str, &str)] = &[
     ("!`0`", "false"),
     ("!none", "true"),
     ("!!name", "true"),
+    ("!name.nosuch", "null"),
     ("(name)", r#""foo""#),
     ("name == 'foo'", "true"),
     ("yes == `true`", "true"),
