@@ -27,13 +27,13 @@ use crate::options::{Address, Login, Place};
 use crate::tls;
 
 /// How long connecting may take: name, TCP, TLS and greeting together. Somebody waits for a token, and SDKs give up
-/// on a token command after ten seconds.
-const CONNECT: Duration = Duration::from_secs(2);
+/// on a token command after ten seconds; but a small machine that starts two hundred builds at once keeps each of
+/// them, and a server of its own, from the processor for two.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long a command may wait for its answer. A server that syncs every write to a slow disk, far away, takes some
-/// hundred milliseconds; and a note that is acknowledged later than two seconds after its stamp is of no use, since
-/// the refresh it was written for may not begin any more.
-const ANSWER: Duration = Duration::from_secs(2);
+/// hundred milliseconds. For the rest see [`CONNECT`]: who gives up on a busy machine makes a failure of a delay.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// An idle connection is looked after from time to time, more often than what stands between (firewalls, load
 /// balancers: four minutes is common) forgets it.

@@ -8,7 +8,9 @@ mod tidy;
 use anyhow::{Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
 
+use crate::install;
 use crate::process::{Steps, cargo, root, run as execute};
+use crate::storm::{self, Cache};
 
 /// All of them; the quick ones first.
 pub(crate) fn run() -> Result<()> {
@@ -28,6 +30,8 @@ pub(crate) fn run() -> Result<()> {
         execute(cargo(&doc).arg("--quiet").env("RUSTDOCFLAGS", "-D warnings"))
     });
     steps.step("token-core by feature", || each_feature(&metadata, "token-core"));
+    steps.step("storm on a directory", || storm::on(Cache::File));
+    steps.step("storm on Redis", || install::run().and_then(|()| storm::on(Cache::Redis)));
     steps.finish()
 }
 

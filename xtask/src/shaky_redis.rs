@@ -15,6 +15,8 @@ pub(crate) struct ShakyRedis {
     talk: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     /// Its URL, where every fault is met.
     pub(crate) url: String,
+    /// Its URL without the proxy, where only the server itself can fail.
+    pub(crate) direct_url: String,
 }
 
 impl ShakyRedis {
@@ -32,8 +34,14 @@ impl ShakyRedis {
         stdout.read_line(&mut line)?;
         let announced: Value = serde_json::from_str(&line)
             .with_context(|| format!("shaky-redis announced '{}'", line.trim()))?;
-        let url = announced["url"].as_str().context("shaky-redis announced no url")?.to_owned();
-        Ok(Self { process, talk: Mutex::new(Some((stdin, stdout))), url })
+        let url = |name: &str| {
+            announced[name]
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("shaky-redis announced no {name}"))
+        };
+        let (url, direct_url) = (url("url")?, url("direct_url")?);
+        Ok(Self { process, talk: Mutex::new(Some((stdin, stdout))), url, direct_url })
     }
 
     /// Has it do something, and waits until that is done.

@@ -13,6 +13,8 @@ use crate::process::milliseconds;
 use fleet::{Ended, FORCE, Fleet, LATENCY_MS, Running, wait_until};
 use options::{Blow, OUTAGE, Options, Point, StoreFault};
 
+pub(crate) use options::Cache;
+
 /// How long a stopped holder stays so: the lease's fifteen seconds, and then the three for which others respect its
 /// note, and some.
 const STOPPED: Duration = Duration::from_secs(20);
@@ -34,6 +36,11 @@ struct Tally {
 /// Runs what was typed.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     blow(&Options::parse(arguments)?)
+}
+
+/// The storm that every cache has to stand: four hosts, fifty processes on each, ten rounds.
+pub(crate) fn on(cache: Cache) -> Result<()> {
+    blow(&Options::on(cache))
 }
 
 /// Runs a storm, and fails where a promise was broken.

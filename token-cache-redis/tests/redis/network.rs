@@ -114,7 +114,7 @@ async fn a_connection_that_ended_while_nobody_used_it_is_made_again_before_a_swa
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_takes_two_seconds_and_no_longer() {
+async fn a_server_that_says_nothing_takes_five_seconds_and_no_longer() {
     let Some((_server, proxy, cache)) = through_a_proxy() else { return };
     let written = entry("sealed");
     create(&*cache, &key("a"), &written).await;
@@ -129,9 +129,9 @@ async fn a_server_that_says_nothing_takes_two_seconds_and_no_longer() {
     let start = SystemClock.uptime();
     let key = key("a");
     let (load, swap) = tokio::join!(cache.load(&key), cache.swap(&key, Some(&written.version), None));
-    assert_fails(load, CacheErrorKind::Unavailable, &cache, "no answer within 2 seconds");
-    assert_fails(swap, CacheErrorKind::Unavailable, &cache, "no answer within 2 seconds");
-    assert_took_two_seconds(start);
+    assert_fails(load, CacheErrorKind::Unavailable, &cache, "no answer within 5 seconds");
+    assert_fails(swap, CacheErrorKind::Unavailable, &cache, "no answer within 5 seconds");
+    assert_took_five_seconds(start);
 
     // Over one that does not come to stand: the many who wait for it wait together.
     let start = SystemClock.uptime();
@@ -144,7 +144,7 @@ async fn a_server_that_says_nothing_takes_two_seconds_and_no_longer() {
         let load = task.await.unwrap();
         assert_fails(load, CacheErrorKind::Unavailable, &cache, "did not answer the greeting");
     }
-    assert_took_two_seconds(start);
+    assert_took_five_seconds(start);
 
     proxy.black_hole(false);
     assert_eq!(cache.load(&key).await.unwrap(), Some(written));
@@ -197,7 +197,7 @@ fn without_a_runtime_there_is_an_error_and_no_panic() {
 }
 
 #[track_caller]
-fn assert_took_two_seconds(start: Duration) {
+fn assert_took_five_seconds(start: Duration) {
     let took = SystemClock.uptime() - start;
-    assert!((1.9..3.0).contains(&took.as_secs_f64()), "it took {took:?}");
+    assert!((4.9..7.0).contains(&took.as_secs_f64()), "it took {took:?}");
 }

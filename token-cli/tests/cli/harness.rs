@@ -282,6 +282,11 @@ impl Running {
         Self { child, pidfd, stdout, stderr, shown: shown.join(" ") }
     }
 
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, which may find it ended.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid_of(&self.child), signal).unwrap();
@@ -344,7 +349,7 @@ impl std::fmt::Display for Output {
 }
 
 /// Waits until a token that was printed is dead.
-fn wait_for_the_end_of(answer: &Value) {
+pub(crate) fn wait_for_the_end_of(answer: &Value) {
     let end = Duration::from_secs(answer["expires_on"].as_u64().unwrap());
     let now = std::time::UNIX_EPOCH.elapsed().unwrap();
     std::thread::sleep(end.saturating_sub(now));

@@ -5,6 +5,7 @@
 mod desk;
 mod doctor;
 mod errors;
+mod fleet;
 mod harness;
 mod hit;
 mod interruption;

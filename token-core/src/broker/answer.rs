@@ -15,6 +15,9 @@ use crate::key::Key;
 use crate::store::{Slot, Written};
 use crate::wait::pause;
 
+/// What a store gets at least to take an answer that came late.
+const LAST_TRY: Duration = Duration::from_secs(2);
+
 /// What became of an answer's refresh token.
 enum Kept {
     /// It is in the store, or a later one is.
@@ -120,7 +123,13 @@ impl Flight {
         let (parent, fresh) = (parent.refresh_token.fingerprint(), register.refresh_token.fingerprint());
         let mut expected = Some(noted.spendable.version);
         loop {
-            match self.inner.store.write::<Credential>(key, expected.as_ref(), Some(entry)).await {
+            // A store that does not even say no is not waited for beyond the settle time: the rescue has to be synced.
+            let patience = noted.settle.left(&*self.inner.clock).max(LAST_TRY);
+            let write = self.inner.store.write::<Credential>(key, expected.as_ref(), Some(entry));
+            let Ok(written) = tokio::time::timeout(patience, write).await else {
+                return Kept::Unstored;
+            };
+            match written {
                 Ok(Written::Done) => return Kept::Stored,
                 // The store forgot the credential, or broke it: it is made again.
                 Ok(Written::Conflict(slot @ (Slot::Empty | Slot::Damaged(..)))) => {

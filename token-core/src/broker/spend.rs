@@ -115,6 +115,7 @@ impl Flight {
         let (mut connections, mut may_be_spent) = (0, false);
         let mut failure: Option<GrantError> = None;
         loop {
+            faults::point("before-send");
             let late = noted.begin_sending.is_over(clock) && !may_be_spent;
             if late || noted.exchange.is_over(clock) {
                 return match failure {
@@ -122,7 +123,6 @@ impl Flight {
                     None => Sent::Late,
                 };
             }
-            faults::point("before-send");
             let within = noted.exchange.left(clock);
             let connect = if self.due { CONNECT_WHEN_DUE.min(within) } else { within };
             let http = noted.spendable.http.clone();

@@ -63,6 +63,7 @@ impl Fleet {
         let own = |scheme: &str, name: &str| format!("{scheme}:{}", shared.path().join(name).display());
         let cache = match (&options.cache, &store) {
             (Cache::At(url), _) => url.clone(),
+            (_, Some(redis)) if options.store.is_none() => redis.direct_url.clone(),
             (_, Some(redis)) => redis.url.clone(),
             (Cache::Sqlite, _) => own("sqlite", "cache.db"),
             _ => own("file", "entries"),
