@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<()> {
     });
     steps.step("token-core by feature", || each_feature(&metadata, "token-core"));
     steps.step("storm on a directory", || storm::on(Cache::File));
+    steps.step("storm on SQLite", || storm::on(Cache::Sqlite));
     steps.step("storm on Redis", || install::run().and_then(|()| storm::on(Cache::Redis)));
     steps.finish()
 }

@@ -85,7 +85,7 @@ fn who_watches_or_dumps_a_redis_server_learns_nothing() {
 #[test]
 fn who_takes_a_cache_of_one_host_away_learns_nothing() {
     let lab = Lab::new(strict(0));
-    for scheme in ["file"] {
+    for scheme in ["file", "sqlite"] {
         let place = lab.home().join(scheme);
         fs::create_dir(&place).unwrap();
         // Private, as the program would make it.
