@@ -23,9 +23,11 @@
 
 mod access;
 mod account;
+mod advice;
 pub mod authority;
 mod broker;
 mod cache;
+mod challenge;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -62,8 +64,10 @@ mod transport;
 mod wait;
 
 pub use account::{Account, AccountKind, Choice, Profile, Subscription};
+pub use advice::{Advice, Remedy};
 pub use broker::{BEGIN_SENDING, Broker, EXCHANGE, LEASE, OTHER_HOST, SETTLE, WAIT, WAIT_WITH_TOKEN};
 pub use cache::{Entry, Hold, Lease, Listed, Owner, Swap, TokenCache, TryLease, Version};
+pub use challenge::{Challenge, claims_of};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use credential::{
     Client, ClientAuthentication, Credential, Endpoints, Grant, LastRefresh, Note, Register, State,
