@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use token_core::Secret;
+use token_core::grant::authorization_code::Redirect;
 use url::{Host, Url};
 
 use crate::az::settings::AzSettings;
@@ -103,6 +104,9 @@ pub(crate) struct IssuerTable {
     pub(crate) client_secret: Option<SecretSource>,
     #[serde(default)]
     pub(crate) scopes: Vec<String>,
+    /// Where it sends the browser back to, as the client is registered there.
+    #[serde(default, deserialize_with = "redirect")]
+    pub(crate) redirect_uri: Option<Redirect>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -449,6 +453,10 @@ fn issuer<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     secure_url(&text).map_err(D::Error::custom)?;
     Ok(text)
+}
+
+fn redirect<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Redirect>, D::Error> {
+    Redirect::parse(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
 }
 
 #[cfg(test)]

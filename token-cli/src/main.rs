@@ -15,6 +15,7 @@ mod output;
 mod paths;
 mod private_file;
 mod program;
+mod qr;
 mod query;
 mod report;
 mod select;

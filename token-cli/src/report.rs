@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use token_core::{
-    BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, GrantErrorKind, Note, SealError,
+    BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, GrantErrorKind, Note, OAuthError, Remedy,
+    SealError,
 };
 
 use clap::error::ErrorKind;
@@ -15,6 +16,7 @@ use clap::error::ErrorKind;
 use crate::args::{Refused, Unreadable};
 use crate::az;
 use crate::backend;
+use crate::config::PROCESS;
 use crate::output;
 use crate::program;
 
@@ -241,10 +243,33 @@ fn told(error: &clap::Error, colours: bool) -> ExitCode {
 
 /// Warns on stderr: what was asked for is done, but not all of it.
 pub(crate) fn warning(text: &str) {
+    let label = if program::is_az() { "WARNING" } else { "warning" };
     if WARNINGS.load(Ordering::Relaxed) {
-        let label = if program::is_az() { "WARNING" } else { "warning" };
         say(&format!("{label}: {}\n", printable(text)));
     }
+}
+
+/// Says on a terminal how something stands, in the place of what was said before; with no text, nothing is left of it.
+pub(crate) fn progress(text: &str) {
+    if io::stderr().is_terminal() {
+        say(&format!("\r\x1b[K{}", printable(text)));
+    }
+}
+
+/// Shows a drawing, which is ours to the letter and may have colours in it.
+pub(crate) fn drawing(drawn: &str) {
+    say(&format!("\n{drawn}\n"));
+}
+
+/// What must be read to go on, as Azure CLI shows it: without a word before it, and yellow on a terminal.
+pub(crate) fn instruct_as_az(text: &str) {
+    let text = printable(text);
+    if colours() { say(&format!("\x1b[93m{text}\x1b[0m\n")) } else { say(&format!("{text}\n")) }
+}
+
+/// Whether what stands on stderr may have colours.
+pub(crate) fn colours() -> bool {
+    io::stderr().is_terminal() && PROCESS.text("NO_COLOR").is_none()
 }
 
 /// Keeps warnings and notices from being printed (`--only-show-errors`).
@@ -304,24 +329,16 @@ impl Failure {
             BrokerError::NotSignedIn { .. } | BrokerError::SignedOut { .. } => {
                 Self::of(&error).hint(again()).exit(Exit::SignInNeeded)
             }
-            BrokerError::SignInNeeded { interrupted: ref note, .. } => {
-                Self::of(&error).interrupted(note.as_deref()).hint(again()).exit(Exit::SignInNeeded)
-            }
+            BrokerError::SignInNeeded { ref refusal, interrupted: ref note, .. } => Self::of(&error)
+                .behind(refusal)
+                .interrupted(note.as_deref())
+                .hint(again())
+                .exit(Exit::SignInNeeded),
             BrokerError::Refused { ref refusal, interrupted: ref note, .. } => {
-                let failure = Self::of(&error).interrupted(note.as_deref());
+                let failure = Self::of(&error).advised(refusal, Some(sign_in)).interrupted(note.as_deref());
                 match refusal.error.as_str() {
                     "invalid_grant" | "interaction_required" | "login_required" | "consent_required" => {
-                        failure.hint(again()).exit(Exit::SignInNeeded)
-                    }
-                    // The place of a secret in the command tells that there is one.
-                    "invalid_client" | "unauthorized_client" if sign_in.contains('…') => {
-                        failure.hint(format!("'{sign_in}' gives it another secret"))
-                    }
-                    "invalid_client" | "unauthorized_client" => {
-                        failure.hint("whoever runs the issuer can allow the client")
-                    }
-                    "invalid_scope" | "invalid_target" | "invalid_resource" | "invalid_request" => {
-                        failure.hint("--scope, --resource and --tenant say what is asked for, and where")
+                        failure.exit(Exit::SignInNeeded)
                     }
                     _ => failure,
                 }
@@ -359,6 +376,53 @@ impl Failure {
         }
     }
 
+    /// With what is behind a refusal, where that is known.
+    fn behind(self, refusal: &OAuthError) -> Self {
+        match refusal.advice().and_then(|advice| advice.cause) {
+            Some(cause) => self.because(cause),
+            None => self,
+        }
+    }
+
+    /// With what is behind a refusal and what helps: `sign_in` is the command that signs the account in again, and
+    /// there is none for a sign-in that has just been refused.
+    pub(crate) fn advised(self, refusal: &OAuthError, sign_in: Option<&str>) -> Self {
+        let failure = self.behind(refusal);
+        let Some(advice) = refusal.advice() else { return failure };
+        let hint = match (advice.remedy, sign_in) {
+            (Remedy::SignIn | Remedy::StartAgain, None) => "the same command starts again".to_owned(),
+            (Remedy::SignIn | Remedy::StartAgain | Remedy::NoDeviceCode, Some(command)) => {
+                format!("'{command}' signs in again")
+            }
+            (Remedy::NoDeviceCode, None) => {
+                format!("'{} login' on a host with a browser signs in without a code", program::name())
+            }
+            (Remedy::ClientProof | Remedy::Client, None) => {
+                "check the client's id, and its secret if it has one".to_owned()
+            }
+            // The place of a secret in the command tells that there is one.
+            (Remedy::ClientProof | Remedy::Client, Some(command)) if command.contains('…') => {
+                format!("'{command}' gives it another secret")
+            }
+            (Remedy::ClientProof | Remedy::Client, Some(_)) => {
+                "whoever runs the issuer can allow the client".to_owned()
+            }
+            (Remedy::Administrator, _) => "an administrator of the tenant can change that".to_owned(),
+            (Remedy::Scope, None) => "--scope says what is asked for".to_owned(),
+            (Remedy::Scope, Some(_)) => {
+                "--scope, --resource and --tenant say what is asked for, and where".to_owned()
+            }
+            (Remedy::Tenant, _) => "--tenant names another tenant".to_owned(),
+            (Remedy::Clock, _) => "check the clock of this host; the same command tries again".to_owned(),
+            (Remedy::ManagedDevice, _) => {
+                format!("'{} login' on a device that the tenant manages signs in", program::name())
+            }
+            (Remedy::Wait, _) => "the issuer has trouble of its own; the same command tries again".to_owned(),
+            _ => return failure,
+        };
+        failure.hint(hint)
+    }
+
     /// With what helps where a request brought nothing; `later` says what becomes of the next one.
     pub(crate) fn helped(self, error: &GrantError, later: &str) -> Self {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
@@ -372,6 +436,9 @@ impl Failure {
             GrantErrorKind::Unreachable => self.hint(format!("check the network and HTTPS_PROXY; {later}")),
             GrantErrorKind::Unintelligible { .. } if cause.contains("page") || cause.contains("place") => {
                 self.hint(format!("a proxy or a guest network may have answered in its place; {later}"))
+            }
+            GrantErrorKind::Untrusted => {
+                self.hint("whoever runs the issuer can mend that; until then nobody should sign in there")
             }
             GrantErrorKind::Interrupted
             | GrantErrorKind::TimedOut
@@ -481,6 +548,7 @@ mod tests {
         error: the issuer refused a token for ada
         cause: AADSTS70043: The refresh token has expired
            [31mTrace
+        cause: a policy limits how long a sign-in lasts
         hint: 'token login --tenant t' signs in again
         ");
         assert_eq!(failure.exit_code(), 4);

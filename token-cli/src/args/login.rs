@@ -21,6 +21,9 @@ pub(crate) struct Login {
     /// Sign in with a code that is typed into a browser on any device
     #[arg(long)]
     pub(crate) use_device_code: bool,
+    /// Fail where a person would have to be asked
+    #[arg(long)]
+    pub(crate) no_interactive: bool,
     #[command(flatten)]
     pub(crate) managed_identity: ManagedIdentity,
     /// Client id at the issuer, or of the user-assigned managed identity

@@ -28,6 +28,9 @@ pub(crate) struct Request {
     /// How long the token must still live: seconds, or 10m, 1h
     #[arg(long, value_name = "TIME", value_parser = duration_or_nothing)]
     pub(crate) min_validity: Option<MinValidity>,
+    /// Claims challenge to answer with a new token, in base64, as an API sends it in WWW-Authenticate
+    #[arg(long, value_name = "BASE64")]
+    pub(crate) claims_challenge: Option<String>,
     /// Get a new token, whatever the cached one is good for
     #[arg(long)]
     pub(crate) force_refresh: bool,

@@ -15,6 +15,8 @@ pub(crate) struct Discovery<'a> {
     pub(crate) cloud: &'a Cloud,
     pub(crate) account: &'a Account,
     pub(crate) capabilities: Vec<String>,
+    /// A claims challenge that the sign-in answered, and every tenant's token has to.
+    pub(crate) claims: Option<String>,
     /// Whether a tenant without subscriptions is kept, as an account of its own.
     pub(crate) allow_no_subscriptions: bool,
 }
@@ -116,6 +118,7 @@ impl Discovery<'_> {
             tenant: tenant.map(str::to_owned),
             scopes: vec![self.cloud.default_scope()],
             capabilities: self.capabilities.clone(),
+            claims: self.claims.clone(),
             ..TokenRequest::new(self.account)
         };
         self.broker.access_token(&request).await.map_err(|error| Failure::of(&error))

@@ -152,7 +152,7 @@ fn request(
         scopes: given_all(&typed.scope),
         resource: None,
         capabilities: Vec::new(),
-        claims: None,
+        claims: az::claims_challenge(given(&typed.claims_challenge))?,
         min_validity: typed.min_validity.and_then(|time| time.0),
         force_refresh: typed.force_refresh,
     };

@@ -1,5 +1,7 @@
 //! `login`
 
+mod browser;
+mod device;
 mod issuer;
 mod managed_identity;
 mod microsoft;
@@ -11,7 +13,6 @@ mod way;
 use std::time::Duration;
 
 use token_core::grant::TokenAnswer;
-use token_core::grant::device_code::{self, DeviceRequest};
 use token_core::{
     Account, Broker, Choice as SharedDefault, Credential, Grant, GrantError, GrantErrorKind, Register,
     SignIn, State, Subscription, TokenRequest,
@@ -34,38 +35,23 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
     if given(&typed.issuer.url).is_some() { issuer::run(app, typed) } else { microsoft::run(app, typed) }
 }
 
-/// Lets a person enter a code in a browser somewhere.
-async fn device_code(app: &App, request: &DeviceRequest) -> Result<TokenAnswer, Failure> {
-    let (transport, clock) = (app.transport(), app.clock());
-    let authorization = device_code::start(&*transport, request, &*clock, CONNECT, ANSWER)
-        .await
-        .map_err(|error| refused(&error, "could not start the sign-in"))?;
-    report::instruct(&authorization.message);
-    if let Some(page) = &authorization.verification_uri_complete {
-        report::instruct(&format!("Or open {page}"));
-    }
-    device_code::poll(&*transport, request, &authorization, &*clock)
-        .await
-        .map_err(|error| refused(&error, "the sign-in was not completed"))
-}
-
+/// Why a sign-in brought nothing, with what helps.
 fn refused(error: &GrantError, message: &str) -> Failure {
     let failure = Failure::new(message).caused_by(error);
-    let GrantErrorKind::Refused(refusal) = &error.kind else {
-        return failure.helped(error, report::TRIES_AGAIN);
-    };
-    match refusal.error.as_str() {
-        "access_denied" | "authorization_declined" | "expired_token" | "bad_verification_code" => {
-            failure.hint("the same command asks for a new code")
-        }
-        "invalid_client" | "unauthorized_client" => {
-            failure.hint("check the client's id, and its secret if it has one")
-        }
-        "temporarily_unavailable" | "server_error" => {
-            failure.hint("the issuer has trouble of its own; the same command tries again")
-        }
-        _ => failure,
+    match &error.kind {
+        GrantErrorKind::Refused(refusal) => failure.advised(refusal, None),
+        _ => failure.helped(error, report::TRIES_AGAIN),
     }
+}
+
+/// Fails where a person would have to be asked and nobody shall be.
+fn may_ask(typed: &Login) -> Result<(), Failure> {
+    if !typed.no_interactive {
+        return Ok(());
+    }
+    Err(Failure::new("this sign-in asks a person, and --no-interactive forbids that")
+        .hint(format!("without it '{} login' asks", program::name()))
+        .hint("--service-principal and --identity sign in without a person"))
 }
 
 /// What `login` knows once it has an answer.

@@ -13,6 +13,7 @@ use crate::error::{GrantError, GrantErrorKind};
 use crate::id_token::printable;
 use crate::oauth_error::OAuthError;
 use crate::secret::Secret;
+use crate::token::Fingerprint;
 use crate::transport::{HttpRequest, Transport, endpoint, send_within};
 
 /// Whom a device asks, and for what.
@@ -24,6 +25,7 @@ pub struct DeviceRequest {
     asked: Vec<String>,
     scope: String,
     claims: Option<String>,
+    challenge: Option<Fingerprint>,
 }
 
 /// What a person needs for signing in. The texts are safe to print.
@@ -74,6 +76,7 @@ impl DeviceRequest {
             asked: scopes.to_vec(),
             scope: microsoft_scopes(scopes.iter().map(String::as_str)),
             claims,
+            challenge: challenge.map(Fingerprint::of),
         })
     }
 
@@ -83,7 +86,8 @@ impl DeviceRequest {
         let start = discovery.device_authorization_endpoint.clone()?;
         let asked = discovery.with_identity_scopes(scopes);
         let scope = asked.join(" ");
-        Some(Self { endpoints: discovery.endpoints(), start, client, asked, scope, claims: None })
+        let endpoints = discovery.endpoints();
+        Some(Self { endpoints, start, client, asked, scope, claims: None, challenge: None })
     }
 
     fn form(&self, url: Url) -> HttpRequest {
@@ -182,7 +186,7 @@ pub async fn poll(
             transport,
             form.clone(),
             &request.asked,
-            None,
+            request.challenge,
             clock,
             CONNECT_TIMEOUT,
             ANSWER_TIMEOUT,

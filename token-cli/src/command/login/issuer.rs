@@ -1,14 +1,17 @@
-//! Signing in at an OpenID Connect issuer: a person by device code, or a client by its secret.
+//! Signing in at an OpenID Connect issuer: a person in a browser, here or anywhere, or a client by its secret.
 
 use token_core::authority::Discovery;
+use token_core::grant::TokenAnswer;
+use token_core::grant::authorization_code::{BrowserRequest, Redirect};
 use token_core::grant::device_code::DeviceRequest;
 use token_core::{
     Account, AccountKind, BrokerError, Client, ClientAuthentication, Credential, Grant, GrantErrorKind,
-    Secret, SignInId, State, TokenRequest,
+    IdClaims, Secret, SignInId, Signer, State, TokenRequest,
 };
 
 use super::service_principal::client_credentials;
-use super::{Signed, conclude, device_code, register, secret};
+use super::way::Page;
+use super::{Signed, browser, conclude, device, may_ask, register, secret};
 use crate::app::App;
 use crate::args::{Login, given, given_all};
 use crate::config::{IssuerTable, PROCESS, secure_url};
@@ -47,6 +50,9 @@ struct Wanted {
     scopes: Vec<String>,
     /// Whether the client itself signs in, and nobody is asked.
     as_client: bool,
+    /// Where a person signs in.
+    page: Page,
+    redirect: Redirect,
 }
 
 impl Wanted {
@@ -115,7 +121,12 @@ impl Wanted {
             scopes => scopes,
         };
         let as_client = client_secret.is_some() && !typed.use_device_code;
-        Ok(Self { issuer, name: name.cloned(), client_id, client_secret, scopes, as_client })
+        if !as_client {
+            may_ask(typed)?;
+        }
+        let page = if typed.use_device_code { Page::Anywhere } else { Page::Here };
+        let redirect = table.and_then(|table| table.redirect_uri.clone()).unwrap_or_else(Redirect::address);
+        Ok(Self { issuer, name: name.cloned(), client_id, client_secret, scopes, as_client, page, redirect })
     }
 
     /// The client, proving itself as the issuer wants it; in the header where it does not say (RFC 8414 §2).
@@ -154,12 +165,8 @@ impl Wanted {
 
 async fn person(app: &App, wanted: &Wanted, discovery: &Discovery) -> Result<Signed, Failure> {
     let client = wanted.client(discovery);
-    let request = DeviceRequest::issuer(discovery, client.clone(), &wanted.scopes).ok_or_else(|| {
-        Failure::new(format!("{} offers no sign-in by device code", wanted.issuer))
-            .hint("--client-secret signs in the client itself")
-    })?;
-    let answer = device_code(app, &request).await?;
-    let claims = answer.id_claims().unwrap_or_default();
+    let (answer, claims) = identified(app, wanted, discovery, &client).await?;
+    let claims = claims.unwrap_or_default();
     let name = wanted
         .name
         .clone()
@@ -178,6 +185,28 @@ async fn person(app: &App, wanted: &Wanted, discovery: &Discovery) -> Result<Sig
     };
     let request = TokenRequest::new(&account);
     Ok(Signed { account, credential, request, answer })
+}
+
+/// The tokens of a person, and who it is: from a browser here, or from any with a code.
+async fn identified(
+    app: &App,
+    wanted: &Wanted,
+    discovery: &Discovery,
+    client: &Client,
+) -> Result<(TokenAnswer, Option<IdClaims>), Failure> {
+    let signer = Signer::issuer(discovery);
+    let here = BrowserRequest::issuer(discovery, client.clone(), &wanted.scopes, wanted.redirect.clone())
+        .filter(|_| wanted.page == Page::Here);
+    if let Some(request) = here
+        && let Some(identified) = browser::sign_in(app, request, signer.as_ref()).await?
+    {
+        return Ok((identified.answer, identified.claims));
+    }
+    let request = DeviceRequest::issuer(discovery, client.clone(), &wanted.scopes).ok_or_else(|| {
+        Failure::new(format!("{} offers no sign-in by device code", wanted.issuer))
+            .hint("--client-secret signs in the client itself")
+    })?;
+    device::sign_in(app, &request, &client.id, signer.as_ref()).await
 }
 
 async fn client(app: &App, wanted: &Wanted, discovery: &Discovery) -> Result<Signed, Failure> {

@@ -42,6 +42,7 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
             cloud: &app.cloud,
             account: &account,
             capabilities: az::capabilities(app.config.handles_claims),
+            claims: az::claims_challenge(given(&typed.claims_challenge))?,
             allow_no_subscriptions: typed.subscriptions.allow_no_subscriptions,
         };
         let found = discovery.run(only.as_deref()).await;

@@ -62,7 +62,7 @@ fn every_mistake_in_the_file() {
     error: HOME/token.toml, line 1: unknown field `redix`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `redis`, `clouds`, `issuers`
     --- an unknown key of a table
     exit 1
-    error: HOME/token.toml, line 3: unknown field `client`, expected one of `issuer`, `client_id`, `client_secret`, `scopes`
+    error: HOME/token.toml, line 3: unknown field `client`, expected one of `issuer`, `client_id`, `client_secret`, `scopes`, `redirect_uri`
     --- a number for a text
     exit 1
     error: HOME/token.toml, line 1: invalid type: integer `5`, expected a string

@@ -354,21 +354,25 @@ fn it_refuses() {
     exit 4
     error: the issuer refused a token for ada@contoso.example
     cause: AADSTS70043: The refresh token has expired. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: a policy limits how long a sign-in lasts
     hint: 'token login --tenant "11111111-1111-1111-1111-111111111111" --scope "https://graph.example/.default"' signs in again
     --- no consent
     exit 4
     error: the issuer refused a token for ada@contoso.example
     cause: AADSTS65001: Nobody consented. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: nobody has consented to this yet
     hint: 'token login --tenant "11111111-1111-1111-1111-111111111111" --scope "https://graph.example/.default"' signs in again
     --- a person is wanted
     exit 4
     error: the issuer refused a token for ada@contoso.example
     cause: AADSTS50076: MFA. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: a second factor is wanted
     hint: 'token login --tenant "11111111-1111-1111-1111-111111111111" --scope "https://graph.example/.default"' signs in again
     --- an error with status 200
     exit 4
     error: the issuer refused a token for ada@contoso.example
     cause: AADSTS70043: Expired. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: a policy limits how long a sign-in lasts
     hint: 'token login --tenant "11111111-1111-1111-1111-111111111111" --scope "https://graph.example/.default"' signs in again
     "#);
     let once = |fault| {
@@ -405,16 +409,19 @@ fn it_refuses() {
     exit 1
     error: the issuer refused a token for ada@contoso.example
     cause: AADSTS70011: No such scope. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the scope is not in form, or not one of its resource
     hint: --scope, --resource and --tenant say what is asked for, and where
     --- a secret
     exit 1
     error: the issuer refused a token for ada@contoso.example
     cause: AADSTS7000218: A secret is wanted. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the client takes no sign-in without a proof; its registration may allow public client flows
     hint: whoever runs the issuer can allow the client
     --- a client
     exit 1
     error: the issuer refused a token for ada@contoso.example
     cause: AADSTS700016: No such application. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the tenant has no application with this client id
     hint: whoever runs the issuer can allow the client
     --- something new
     exit 1

@@ -114,7 +114,8 @@ fn what_is_named_is_not_there_or_there_twice() {
     exit 1
     error: the issuer refused a token for ada@contoso.example
     cause: AADSTS90002: Tenant 'nosuch' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
-    hint: --scope, --resource and --tenant say what is asked for, and where
+    cause: there is no such tenant in this cloud
+    hint: --tenant names another tenant
     --- account get-access-token --account nosuch
     exit 3
     error: nobody is signed in as 'nosuch'

@@ -31,19 +31,19 @@ fn the_code_is_declined_or_expires() {
     To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code CODE to authenticate.
     error: the sign-in was not completed
     cause: AADSTS70017: The end user declined the authorization. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
-    hint: the same command asks for a new code
+    hint: the same command starts again
     --- expired at the issuer
     exit 1
     To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code CODE to authenticate.
     error: the sign-in was not completed
     cause: AADSTS70020: The provided value for the device code has expired. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
-    hint: the same command asks for a new code
+    hint: the same command starts again
     --- expired here
     exit 1
     To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code CODE to authenticate.
     error: the sign-in was not completed
     cause: The code ended before anybody entered it.
-    hint: the same command asks for a new code
+    hint: the same command starts again
     ");
     insta::assert_snapshot!(tables[1], @"
     --- declined
@@ -52,21 +52,21 @@ fn the_code_is_declined_or_expires() {
     Or open ISSUER/realms/eng/device?user_code=CODE
     error: the sign-in was not completed
     cause: The end user declined.
-    hint: the same command asks for a new code
+    hint: the same command starts again
     --- expired at the issuer
     exit 1
     To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code CODE to authenticate.
     Or open ISSUER/realms/eng/device?user_code=CODE
     error: the sign-in was not completed
     cause: The provided value for the device code has expired.
-    hint: the same command asks for a new code
+    hint: the same command starts again
     --- expired here
     exit 1
     To sign in, use a web browser to open the page ISSUER/realms/eng/device and enter the code CODE to authenticate.
     Or open ISSUER/realms/eng/device?user_code=CODE
     error: the sign-in was not completed
     cause: The code ended before anybody entered it.
-    hint: the same command asks for a new code
+    hint: the same command starts again
     ");
 }
 
@@ -97,6 +97,7 @@ fn the_issuer_gives_no_code() {
     exit 1
     error: could not start the sign-in
     cause: AADSTS700016: No such application. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the tenant has no application with this client id
     hint: check the client's id, and its secret if it has one
     --- 500
     exit 1
@@ -199,16 +200,20 @@ fn the_client_is_unknown() {
     exit 1
     error: could not sign in as nosuch
     cause: AADSTS700016: Application with identifier 'nosuch' was not found in the directory. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the tenant has no application with this client id
     hint: check the client's id, and its secret if it has one
     --- another secret
     exit 1
     error: could not sign in as aaaaaaaa-0000-4000-8000-000000000001
     cause: AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app 'aaaaaaaa-0000-4000-8000-000000000001'. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the secret is wrong; its value is wanted, which is shown once, and not its id
     hint: check the client's id, and its secret if it has one
     --- another tenant
     exit 1
     error: Failed to resolve tenant 'nosuch.example'.
     cause: AADSTS90002: Tenant 'nosuch.example' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: there is no such tenant in this cloud
+    hint: --tenant names another tenant
     --- a client at the issuer
     exit 1
     error: could not sign in as eng
@@ -264,6 +269,7 @@ fn the_client_has_another_secret_by_now() {
     exit 1
     error: the issuer refused a token for aaaaaaaa-0000-4000-8000-000000000001
     cause: AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app 'aaaaaaaa-0000-4000-8000-000000000001'. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the secret is wrong; its value is wanted, which is shown once, and not its id
     hint: 'token login --service-principal --username aaaaaaaa-0000-4000-8000-000000000001 --password … --tenant 11111111-1111-1111-1111-111111111111' gives it another secret
     ");
     insta::assert_snapshot!(row(&lab, &["get", "--account", "eng", "--force-refresh"]), @"
@@ -285,6 +291,7 @@ fn the_sign_in_has_ended_at_the_issuer() {
     exit 4
     error: the sign-in of ada@contoso.example has to be made again
     cause: AADSTS700082: The refresh token has expired due to inactivity. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: nobody used the sign-in for too long
     hint: 'token login' signs in again
     ");
     // It is known from now on, and the issuer is asked no more; what is cached serves.
@@ -313,6 +320,7 @@ fn the_sign_in_was_lost_in_an_interrupted_refresh() {
     exit 4
     error: the sign-in of ada@contoso.example has to be made again
     cause: AADSTS50173: The provided grant has expired due to it being revoked, a fresh auth token is needed. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the password was changed, or an administrator ended the sign-in
     cause: a refresh was interrupted at DATE TIME +00:00 by process PID on HOST
     hint: 'token login' signs in again
     ");
@@ -320,6 +328,7 @@ fn the_sign_in_was_lost_in_an_interrupted_refresh() {
     exit 4
     error: the sign-in of ada@contoso.example has to be made again
     cause: AADSTS50173: The provided grant has expired due to it being revoked, a fresh auth token is needed. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    cause: the password was changed, or an administrator ended the sign-in
     cause: a refresh was interrupted at DATE TIME +00:00 by process PID on HOST
     hint: 'token login' signs in again
     ");
@@ -415,6 +424,7 @@ fn under_the_name_of_azure_cli() {
     exit 1
     ERROR: the sign-in of ada@contoso.example has to be made again
     AADSTS700082: The refresh token has expired due to inactivity. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    nobody used the sign-in for too long
     'az login' signs in again
     ");
     assert_eq!(az(&["account", "clear"]), "exit 0\n");
