@@ -55,7 +55,9 @@ impl Fleet {
         let [token, issuer, redis] = process::build_as_tested(["token", "issuer", "shaky-redis"])?;
         let issuer = Issuer::start(&issuer, LATENCY_MS)?;
         issuer.post("settings", &json!({ "grace": options.grace }))?;
-        let shared = tempfile::Builder::new().prefix("token-shared-").tempdir()?;
+        // Private, as a database wants it, whatever the umask says.
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let shared = tempfile::Builder::new().prefix("token-shared-").permissions(private).tempdir()?;
         let store = match options.cache {
             Cache::Redis => Some(ShakyRedis::start(&redis)?),
             _ => None,
