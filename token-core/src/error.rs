@@ -316,4 +316,13 @@ impl BrokerError {
     pub fn needs_sign_in(&self) -> bool {
         matches!(self, Self::SignInNeeded { .. } | Self::SignedOut { .. } | Self::NotSignedIn { .. })
     }
+
+    /// Whether one entry cannot be read, and not its store.
+    pub(crate) fn is_about_an_entry(&self) -> bool {
+        match self {
+            Self::Sealed { .. } => true,
+            Self::Cache(error) => error.kind() == CacheErrorKind::Corrupt,
+            _ => false,
+        }
+    }
 }

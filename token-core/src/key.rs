@@ -108,7 +108,7 @@ impl FromStr for Key {
 }
 
 /// The random name of a sign-in, which its credential and every access token belong to.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct SignInId(String);
 

@@ -80,7 +80,7 @@ pub use id_token::{ClientInfo, IdClaims};
 pub use inventory::CachedToken;
 pub use key::{Key, Kind, NotAKey, SignInId};
 pub use memory::{MemoryCache, SwapFault};
-pub use migrate::{Left, Migrated};
+pub use migrate::{Left, Migrated, Moved};
 pub use oauth_error::OAuthError;
 pub use probe::Probe;
 pub use purge::{Purged, purge};

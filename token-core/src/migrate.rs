@@ -8,7 +8,7 @@ use crate::broker::{Broker, SETTLE, WAIT};
 use crate::cache::Version;
 use crate::credential::{Credential, State};
 use crate::error::BrokerError;
-use crate::key::{Key, Kind};
+use crate::key::{Key, Kind, SignInId};
 use crate::store::{Slot, Written};
 use crate::wait::{Deadline, pause};
 use std::time::Duration;
@@ -16,10 +16,19 @@ use std::time::Duration;
 /// What [`Broker::migrate`] did.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Migrated {
-    /// The accounts whose sign-in is in the other cache now.
-    pub moved: Vec<String>,
-    /// The accounts that stay where they are, and why.
+    /// The sign-ins that are in the other cache now, by this run or an earlier one that was interrupted.
+    pub moved: Vec<Moved>,
+    /// The accounts whose sign-in stays where it is, and why. Where nobody can tell whose it is, its entry's name.
     pub left: Vec<(String, Left)>,
+}
+
+/// A sign-in that has arrived.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Moved {
+    /// Whose it is.
+    pub account: String,
+    /// Which.
+    pub sign_in: SignInId,
 }
 
 /// Why a sign-in stays where it is.
@@ -33,7 +42,12 @@ pub enum Left {
     Rotates,
     /// Somebody was at it the whole time.
     Busy,
+    /// What is here or there under its name cannot be read: it is damaged, or sealed under a key that we do not hold.
+    Unreadable,
 }
+
+/// What became of one credential.
+type Outcome = Result<Moved, (String, Left)>;
 
 impl Broker {
     /// Moves every credential and the profile to another cache; access tokens are fetched again there. With `keep`
@@ -41,28 +55,35 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// The first failure of either cache. What has been moved by then has arrived whole; run it again for the rest.
+    /// The first failure of either cache; an entry that cannot be read is none. What has been moved by then has arrived whole; run it again for the rest.
     pub async fn migrate(&self, to: &Self, keep: bool) -> Result<Migrated, BrokerError> {
         let mut migrated = Migrated::default();
         for listed in self.inner.store.cache.list(Kind::Credential).await? {
-            let Some((account, outcome)) = self.migrate_one(to, &listed.key, keep).await? else {
-                continue;
+            let outcome = match self.migrate_one(to, &listed.key, keep).await {
+                // One that cannot be read must not keep the others here.
+                Err(error) if error.is_about_an_entry() => {
+                    Some(Err((self.whose(&listed.key).await?, Left::Unreadable)))
+                }
+                outcome => outcome?,
             };
             match outcome {
-                Ok(()) => migrated.moved.push(account),
-                Err(left) => migrated.left.push((account, left)),
+                Some(Ok(moved)) => migrated.moved.push(moved),
+                Some(Err(left)) => migrated.left.push(left),
+                None => {}
             }
         }
-        migrated.moved.sort();
-        migrated.left.sort_by(|(one, _), (other, _)| one.cmp(other));
         if !keep {
-            self.remove_what_has_moved(to).await?;
+            let gone = self.remove_what_has_moved(to).await?;
+            migrated.moved.extend(gone);
         }
+        migrated.moved.sort();
+        migrated.moved.dedup();
+        migrated.left.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(migrated)
     }
 
     /// Takes the accounts out of the profile whose credential is in the other cache, by this run or an earlier one.
-    async fn remove_what_has_moved(&self, to: &Self) -> Result<(), BrokerError> {
+    async fn remove_what_has_moved(&self, to: &Self) -> Result<Vec<Moved>, BrokerError> {
         let mut gone = Vec::new();
         for account in self.profile().await?.accounts {
             let key = account.sign_in.credential();
@@ -78,31 +99,31 @@ impl Broker {
             }
         })
         .await?;
-        Ok(())
+        Ok(gone
+            .into_iter()
+            .map(|account| Moved { account: account.name, sign_in: account.sign_in })
+            .collect())
+    }
+
+    /// Whose credential this is, as far as the profile tells.
+    async fn whose(&self, key: &Key) -> Result<String, BrokerError> {
+        let accounts = self.profile().await?.accounts;
+        let account = accounts.into_iter().find(|account| account.sign_in.credential() == *key);
+        Ok(account.map_or_else(|| key.to_string(), |account| account.name))
     }
 
     /// `None` for a credential that is nobody's any more.
-    async fn migrate_one(
-        &self,
-        to: &Self,
-        key: &Key,
-        keep: bool,
-    ) -> Result<Option<(String, Result<(), Left>)>, BrokerError> {
+    async fn migrate_one(&self, to: &Self, key: &Key, keep: bool) -> Result<Option<Outcome>, BrokerError> {
         let Some(lease) = self.inner.lease_within(key, WAIT).await? else {
             let slot: Slot<Credential> = self.inner.store.load(key).await?;
-            return Ok(slot.value().map(|credential| (credential.account.clone(), Err(Left::Busy))));
+            return Ok(slot.value().map(|credential| Err((credential.account.clone(), Left::Busy))));
         };
         let outcome = self.migrate_leased(to, key, keep).await;
         self.inner.release(lease).await;
         outcome
     }
 
-    async fn migrate_leased(
-        &self,
-        to: &Self,
-        key: &Key,
-        keep: bool,
-    ) -> Result<Option<(String, Result<(), Left>)>, BrokerError> {
+    async fn migrate_leased(&self, to: &Self, key: &Key, keep: bool) -> Result<Option<Outcome>, BrokerError> {
         let Some((version, credential)) = self.at_rest(key).await? else {
             return Ok(None);
         };
@@ -111,14 +132,14 @@ impl Broker {
             return Ok(None);
         }
         if keep && credential.rotates() {
-            return Ok(Some((account, Err(Left::Rotates))));
+            return Ok(Some(Err((account, Left::Rotates))));
         }
         let there: Slot<Credential> = to.inner.store.load(key).await?;
         if let Slot::Damaged(_, error) = there {
             return Err(error);
         }
         if matches!(there, Slot::Empty) && self.is_signed_in_anew(to, &credential).await? {
-            return Ok(Some((account, Err(Left::SignedInThere))));
+            return Ok(Some(Err((account, Left::SignedInThere))));
         }
         let mut moving = (version, credential.clone());
         let place = to.inner.store.cache.to_string();
@@ -131,7 +152,7 @@ impl Broker {
             if let Written::Conflict::<Credential>(_) =
                 self.inner.store.write(key, Some(&version), Some(&entry)).await?
             {
-                return Ok(Some((account, Err(Left::Busy))));
+                return Ok(Some(Err((account, Left::Busy))));
             }
             moving = (entry.version, next);
         }
@@ -144,11 +165,11 @@ impl Broker {
             if let Written::Conflict::<Credential>(_) =
                 self.inner.store.write(key, Some(&moving.0), None).await?
             {
-                return Ok(Some((account, Err(Left::Busy))));
+                return Ok(Some(Err((account, Left::Busy))));
             }
             self.inner.forget_access_tokens(&credential.sign_in).await?;
         }
-        Ok(Some((account, Ok(()))))
+        Ok(Some(Ok(Moved { account, sign_in: credential.sign_in })))
     }
 
     /// The credential with its rescue home, once no note on it can still be worked for.

@@ -71,7 +71,7 @@ fn take_choices_along(
 ) -> Result<(), Failure> {
     let dir = &app.config.paths.choice;
     let before = ChoiceFile::of(dir, &from.to_string()).load()?;
-    let has_moved = |account: &Account| migrated.moved.contains(&account.name);
+    let has_moved = |account: &Account| migrated.moved.iter().any(|moved| moved.sign_in == account.sign_in);
     ChoiceFile::of(dir, &to.to_string()).update(|choice| {
         let active = before
             .active
@@ -94,13 +94,14 @@ fn print(
     migrated: &Migrated,
 ) -> Result<(), Failure> {
     let Migrated { moved, left } = migrated;
+    let moved: Vec<&str> = moved.iter().map(|moved| moved.account.as_str()).collect();
     let done = if typed.keep { "Copied" } else { "Moved" };
     let mut text = match moved.len() {
         0 => format!("{done} nothing: there is no sign-in in {from} that could go.\n"),
         1 => format!("{done} a sign-in to {to}:\n"),
         number => format!("{done} {number} sign-ins to {to}:\n"),
     };
-    for account in moved {
+    for account in &moved {
         text += &format!("  {account}\n");
     }
     if !moved.is_empty() {
@@ -129,6 +130,7 @@ fn stayed(left: usize, from: &CacheLocation, to: &CacheLocation, migrated: &Migr
     let hint = |left: Left| match left {
         Left::Busy => format!("'{program} cache migrate {} {}' once more moves it", from.url(), to.url()),
         Left::Rotates => "without --keep it is moved".to_owned(),
+        Left::Unreadable => format!("a new sign-in, '{program} login', replaces what cannot be read"),
         _ => format!("'{program} logout' with one of the two as TOKEN_CACHE ends the sign-in there"),
     };
     let mut hints: Vec<String> = migrated.left.iter().map(|(_, why)| hint(*why)).collect();
@@ -144,6 +146,9 @@ fn reason(left: Left) -> &'static str {
             "its refresh token changes with every use, and two caches would spend it against each other"
         }
         Left::Busy => "somebody was at it the whole time",
+        Left::Unreadable => {
+            "its entry cannot be read, here or over there: it is damaged, or sealed under another key"
+        }
         _ => "it could not be moved",
     }
 }

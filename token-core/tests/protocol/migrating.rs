@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use token_core::{
-    Broker, BrokerError, Entry, Kind, Left, MemoryCache, Migrated, State, Swap, TokenCache, Version,
+    Broker, BrokerError, Entry, Kind, Left, MemoryCache, Migrated, Moved, State, Swap, TokenCache, Version,
 };
 
 use crate::world::{BOTH, Leases, Op, Process, Rotation, World, seconds, until};
@@ -39,7 +39,8 @@ async fn a_sign_in_moves_with_its_account_and_leaves_nothing_behind() {
         let world = World::new(leases, Rotation::Strict).await;
         let to = Elsewhere::of(&world);
         let migrated = migrate(&world.process("a"), &to).await;
-        assert_eq!(migrated, Migrated { moved: vec![world.account.name.clone()], left: Vec::new() });
+        let moved = Moved { account: world.account.name.clone(), sign_in: world.account.sign_in.clone() };
+        assert_eq!(migrated, Migrated { moved: vec![moved], left: Vec::new() });
 
         // What it left: no credential, no token, no account, and no way to spend it.
         for kind in [Kind::Credential, Kind::AccessToken] {
@@ -183,8 +184,22 @@ async fn what_cannot_be_read_over_there_is_no_sign_in_that_has_arrived() {
     let key = world.account.sign_in.credential();
     let entry = Entry { version: Version::random(), body: b"nonsense".to_vec(), discard_after: None };
     assert_eq!(to.memory.swap(&key, None, Some(&entry)).await.unwrap(), Swap::Done);
-    world.process("a").broker.migrate(&to.broker, false).await.unwrap_err();
+    let migrated = migrate(&world.process("a"), &to).await;
+    assert_eq!(migrated.left, [(world.account.name.clone(), Left::Unreadable)]);
     assert!(matches!(world.state().await, State::Idle(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_read_keeps_no_other_here() {
+    let world = World::new(Leases::Time, Rotation::Strict).await;
+    let to = Elsewhere::of(&world);
+    let key = token_core::SignInId::random().credential();
+    let entry = Entry { version: Version::random(), body: b"nonsense".to_vec(), discard_after: None };
+    assert_eq!(world.memory.swap(&key, None, Some(&entry)).await.unwrap(), Swap::Done);
+    let migrated = migrate(&world.process("a"), &to).await;
+    assert_eq!(migrated.left, [(key.to_string(), Left::Unreadable)]);
+    assert_eq!(migrated.moved.len(), 1);
+    assert_eq!(world.memory.load(&key).await.unwrap(), Some(entry));
 }
 
 #[tokio::test(start_paused = true)]
