@@ -7,6 +7,7 @@ use crate::report::Failure;
 pub(crate) mod arm;
 pub(crate) mod cloud;
 pub(crate) mod endpoints;
+pub(crate) mod refusal;
 pub(crate) mod settings;
 pub(crate) mod subscriptions;
 pub(crate) mod version;

@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) log: Option<String>,
     /// Whether to say that we can handle claims challenges, as Azure CLI does.
     pub(crate) handles_claims: bool,
+    /// Whether `login` on a terminal lets a person choose the subscription.
+    pub(crate) asks_for_subscription: bool,
 }
 
 /// A value and where it comes from.
@@ -190,6 +192,7 @@ impl Config {
             user: environment.text("USER").or_else(|| environment.text("LOGNAME")),
             log: environment.text("TOKEN_LOG"),
             handles_claims: environment.text("AZURE_IDENTITY_DISABLE_CP1").is_none(),
+            asks_for_subscription: az.asks_for_subscription,
             file,
             paths,
         })

@@ -59,6 +59,11 @@ pub(crate) fn print(typed: &Output, value: impl Into<Value>, shape: Shape<'_>) -
     }
 }
 
+/// Prints a table for people.
+pub(crate) fn table(table: &Table) -> Result<(), Failure> {
+    text(&table.render(width()))
+}
+
 fn show(format: Option<Format>, value: &Value, columns: Columns) -> Result<(), Failure> {
     let plain = render(format, value, columns);
     text(&match format {

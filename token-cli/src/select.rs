@@ -3,7 +3,7 @@
 //! In this order: the argument; `TOKEN_SUBSCRIPTION`; the local choice; the profile's default; the only account; else
 //! an error that lists the choices.
 
-use token_core::{Account, Profile, Subscription};
+use token_core::{Account, AccountKind, Profile, Subscription};
 
 use crate::choice::{Choice, Selected};
 use crate::program;
@@ -28,8 +28,10 @@ impl<'a> Selection<'a> {
     pub(crate) fn accounts(&self) -> impl Iterator<Item = &'a Account> {
         let Self { profile, choice, cloud, .. } = *self;
         profile.accounts.iter().filter(move |account| {
-            (!account.kind.is_microsoft() || account.authority == cloud)
+            is_usable(account.kind, &account.authority, cloud)
                 && !choice.forgotten.contains(&account.sign_in)
+                // Azure CLI knows an account by what it sees.
+                && (!program::is_az() || profile.subscriptions.iter().any(|seen| sees(account, seen)))
         })
     }
 
@@ -60,14 +62,18 @@ impl<'a> Selection<'a> {
                 .map_err(|failure| failure.hint("it is set by TOKEN_SUBSCRIPTION"));
         }
         if let Some(active) = &self.choice.active
-            && (!active.kind.is_microsoft() || active.authority == self.cloud)
+            && is_usable(active.kind, &active.authority, self.cloud)
         {
             return self.active(active);
         }
         if let Some(found) = self.shared_default() {
             return Ok(found);
         }
-        self.only()
+        match self.choices()[..] {
+            // Azure CLI takes nothing that nobody chose.
+            [only] if !program::is_az() => Ok(only),
+            _ => Err(self.undecided()),
+        }
     }
 
     /// The account of this name.
@@ -189,32 +195,28 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// The only account, with its only subscription if it has any.
-    fn only(&self) -> Result<Found<'a>, Failure> {
+    /// Everything there is to choose from: subscriptions, and accounts that have none.
+    fn choices(&self) -> Vec<Found<'a>> {
+        let of_account = |account| {
+            let mut seen: Vec<Found<'a>> =
+                self.subscriptions(account).map(|seen| (account, Some(seen))).collect();
+            if seen.is_empty() {
+                seen.push((account, None));
+            }
+            seen
+        };
+        self.accounts().flat_map(of_account).collect()
+    }
+
+    fn undecided(&self) -> Failure {
         let program = program::name();
-        let accounts: Vec<&Account> = self.accounts().collect();
-        let choices: Vec<Found<'a>> = accounts
-            .iter()
-            .flat_map(|account| {
-                let mut seen: Vec<Found<'a>> =
-                    self.subscriptions(account).map(|seen| (*account, Some(seen))).collect();
-                if seen.is_empty() {
-                    seen.push((account, None));
-                }
-                seen
-            })
-            .collect();
-        if let [only] = choices[..] {
-            return Ok(only);
-        }
+        let choices = self.choices();
         let names = choices.iter().map(|(account, seen)| match seen {
             Some(seen) => format!("{} ({})", seen.name, seen.id),
             None => account.name.clone(),
         });
-        Err(Failure::new(format!(
-            "No subscription found. Run '{program} account set' to select a subscription."
-        ))
-        .hint(self.list("there are", names)))
+        Failure::new(format!("No subscription found. Run '{program} account set' to select a subscription."))
+            .hint(self.list("there are", names))
     }
 
     /// A hint with the first few of many.
@@ -229,6 +231,11 @@ impl<'a> Selection<'a> {
     }
 }
 
+/// Whether an account can be used in this cloud. An issuer's can in every one, but Azure CLI knows no such accounts.
+pub(crate) fn is_usable(kind: AccountKind, authority: &str, cloud: &str) -> bool {
+    if kind.is_microsoft() { authority == cloud } else { !program::is_az() }
+}
+
 /// Whether an account sees a subscription.
 pub(crate) fn sees(account: &Account, subscription: &Subscription) -> bool {
     subscription.account.eq_ignore_ascii_case(&account.name) && subscription.cloud == account.authority
@@ -236,7 +243,7 @@ pub(crate) fn sees(account: &Account, subscription: &Subscription) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use token_core::{AccountKind, Choice as Default, SignInId};
+    use token_core::{Choice as Default, SignInId};
 
     use super::*;
 

@@ -68,11 +68,7 @@ pub(crate) async fn list<T: DeserializeOwned>(
     path: &str,
     token: &AccessToken,
 ) -> Result<Vec<T>, Failure> {
-    let mut url = resource_manager.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().push(path);
-    }
-    url.set_query(Some(&format!("api-version={API_VERSION}")));
+    let mut url = address(resource_manager, &[path]);
     let mut items = Vec::new();
     for _ in 0..PAGES {
         let page: Page<T> = get(transport, clock, &url, token).await?;
@@ -84,6 +80,26 @@ pub(crate) async fn list<T: DeserializeOwned>(
             .ok_or_else(|| Failure::new(format!("the next page of /{path} is not at {resource_manager}")))?;
     }
     Ok(items)
+}
+
+/// One subscription.
+pub(crate) async fn subscription(
+    transport: &dyn Transport,
+    clock: &dyn Clock,
+    resource_manager: &Url,
+    id: &str,
+    token: &AccessToken,
+) -> Result<ListedSubscription, Failure> {
+    get(transport, clock, &address(resource_manager, &["subscriptions", id]), token).await
+}
+
+fn address(resource_manager: &Url, path: &[&str]) -> Url {
+    let mut url = resource_manager.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url.set_query(Some(&format!("api-version={API_VERSION}")));
+    url
 }
 
 async fn get<T: DeserializeOwned>(
@@ -103,5 +119,5 @@ async fn get<T: DeserializeOwned>(
         });
     }
     serde_json::from_slice(&response.body)
-        .map_err(|error| Failure::new(format!("{place} gave an answer that is no list")).caused_by(&error))
+        .map_err(|error| Failure::new(format!("{place} gave an answer of no use")).caused_by(&error))
 }

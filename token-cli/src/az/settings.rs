@@ -20,6 +20,8 @@ pub(crate) struct AzSettings {
     pub(crate) only_show_errors: bool,
     /// `[core] no_color`
     pub(crate) no_color: bool,
+    /// `[core] login_experience_v2`: whether a sign-in on a terminal asks for the subscription.
+    pub(crate) asks_for_subscription: bool,
     /// `[cloud] name`, from the file alone: what the environment says is the config's to weigh.
     pub(crate) cloud: Option<String>,
 }
@@ -34,6 +36,7 @@ impl AzSettings {
             output: setting("output").map(|setting| setting.format()).transpose()?,
             only_show_errors: truth("only_show_errors")?,
             no_color: truth("no_color")?,
+            asks_for_subscription: setting("login_experience_v2").is_none_or(|set| !set.is_off()),
             cloud: file.get("cloud", "name").map(str::to_owned),
         })
     }
@@ -72,6 +75,10 @@ impl Setting {
                     .hint(format!("it is {}", self.place)))
             }
         }
+    }
+
+    fn is_off(&self) -> bool {
+        matches!(self.value.to_ascii_lowercase().as_str(), "0" | "no" | "false" | "off")
     }
 
     fn format(self) -> Result<Format, Failure> {

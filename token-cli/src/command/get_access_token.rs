@@ -12,6 +12,7 @@ use crate::choice::{Choice, Selected};
 use crate::output::{self, Shape};
 use crate::program;
 use crate::report::{Exit, Failure};
+use crate::select;
 use crate::value::Value;
 
 pub(super) fn run(app: &App, typed: &GetAccessToken) -> Result<(), Failure> {
@@ -73,6 +74,10 @@ impl Answer {
 
 /// Gets the token that was asked for: from the cache without further ado where it is fresh.
 pub(super) fn answer(app: &App, typed: &Request, target: Target<'_>) -> Result<Answer, Failure> {
+    // Azure CLI looks a type of resource up before anything else.
+    if let (true, None, Some(kind)) = (program::is_az(), given(&typed.resource), typed.resource_type) {
+        of_type(app, kind)?;
+    }
     let (account, subscription) = (given(&typed.account), given(&typed.subscription));
     if subscription.is_some() && given(&typed.tenant).is_some() {
         return Err(Failure::new("Please specify only one of subscription and tenant, not both"));
@@ -85,7 +90,7 @@ pub(super) fn answer(app: &App, typed: &Request, target: Target<'_>) -> Result<A
     // below, where there is more to say about it; but nobody waits twice for a server that is not there.
     if undecided
         && let Some(selected) = choice.active.as_ref()
-        && (!selected.kind.is_microsoft() || selected.authority == app.cloud.name)
+        && select::is_usable(selected.kind, &selected.authority, &app.cloud.name)
     {
         let request = request(app, selected, typed, target)?;
         match app.poll(broker.cached(&request)) {
@@ -237,7 +242,23 @@ fn of_type(app: &App, kind: ResourceType) -> Result<String, Failure> {
         ResourceType::Media => "media",
         ResourceType::DataLake => "data-lake",
     };
+    let unset = |attribute: &str| {
+        Failure::new(format!("The endpoint '{attribute}' for this cloud is not set but is used."))
+            .hint("<clouds.config> may be corrupt or invalid.")
+            .hint("Resolve the error or delete this file and try again.")
+    };
     app.cloud.resource_named(name).map(str::to_owned).ok_or_else(|| {
+        if program::is_az() {
+            return unset(match kind {
+                ResourceType::OssRdbms => "ossrdbms_resource_id",
+                ResourceType::Arm => "active_directory_resource_id",
+                ResourceType::AadGraph => "active_directory_graph_resource_id",
+                ResourceType::MsGraph => "microsoft_graph_resource_id",
+                ResourceType::Batch => "batch_resource_id",
+                ResourceType::Media => "media_resource_id",
+                ResourceType::DataLake => "active_directory_data_lake_resource_id",
+            });
+        }
         Failure::new(format!("the cloud {} has no resource of the type {name}", app.cloud.name))
             .exit(Exit::NotFound)
     })
@@ -245,6 +266,15 @@ fn of_type(app: &App, kind: ResourceType) -> Result<String, Failure> {
 
 /// A failure whose hint signs in to the tenant and for the scopes that were asked for, as Azure CLI's does.
 fn sign_in_for(app: &App, error: BrokerError, selected: &Selected, request: &TokenRequest) -> Failure {
+    if let (true, Some(refusal)) = (program::is_az(), az::refusal::of(&error)) {
+        // Only a person signs in for a tenant and scopes.
+        return match selected.kind {
+            token_core::AccountKind::User => {
+                az::refusal::told(refusal, request.tenant.as_deref(), &request.scopes)
+            }
+            _ => az::refusal::told(refusal, None, &[]),
+        };
+    }
     let asks_a_person = selected.kind == token_core::AccountKind::User;
     let elsewhere = request.tenant != selected.tenant || request.scopes != [app.cloud.default_scope()];
     match (&error, &request.tenant) {

@@ -7,6 +7,7 @@ mod managed_identity;
 mod microsoft;
 mod person;
 mod secret;
+mod selector;
 mod service_principal;
 mod way;
 
@@ -20,6 +21,7 @@ use token_core::{
 
 use crate::app::App;
 use crate::args::{Login, Output, given};
+use crate::az;
 use crate::az::view::{self, CloudKey};
 use crate::choice::Selected;
 use crate::output::{self, Shape};
@@ -37,6 +39,9 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
 
 /// Why a sign-in brought nothing, with what helps.
 fn refused(error: &GrantError, message: &str) -> Failure {
+    if let (true, GrantErrorKind::Refused(refusal)) = (program::is_az(), &error.kind) {
+        return az::refusal::told(refusal, None, &[]);
+    }
     let failure = Failure::new(message).caused_by(error);
     match &error.kind {
         GrantErrorKind::Refused(refusal) => failure.advised(refusal, None),
@@ -89,13 +94,14 @@ async fn conclude<'a>(
     typed: &'a Login,
     account: &Account,
     active: Option<&Subscription>,
+    found: &[Subscription],
 ) -> Result<Conclusion<'a>, Failure> {
     let default = SharedDefault {
         subscription: active.map(|seen| seen.id.clone()),
         account: account.name.clone(),
         authority: account.authority.clone(),
     };
-    let profile = broker
+    broker
         .update_profile(|profile| {
             profile.default.get_or_insert_with(|| default.clone());
         })
@@ -103,9 +109,7 @@ async fn conclude<'a>(
         .map_err(|error| app.failure(error, None))?;
     let selected = Selected::new(account, active);
     app.choice.update(|choice| choice.active = Some(selected.clone()))?;
-    let choice = app.choice.load()?;
-    let selection = app.selection(&profile, &choice);
-    let mut seen: Vec<Option<&Subscription>> = selection.subscriptions(account).map(Some).collect();
+    let mut seen: Vec<Option<&Subscription>> = found.iter().map(Some).collect();
     if seen.is_empty() {
         seen.push(None);
     }

@@ -13,6 +13,15 @@ pub(super) fn run(app: &App, typed: &Logout) -> Result<(), Failure> {
     let (profile, choice) = (app.profile()?, app.choice.load().unwrap_or_default());
     let selection = app.selection(&profile, &choice);
     let account = match given(&typed.account) {
+        // Who is not signed in is signed out: Azure CLI says nothing.
+        Some(name) if program::is_az() => match selection.account(name) {
+            Ok(account) => account,
+            Err(_) => return Ok(()),
+        },
+        None if program::is_az() => match selection.select(None, None) {
+            Ok((account, _)) => account,
+            Err(_) => return Err(Failure::new("There are no active accounts.")),
+        },
         Some(name) => selection.account(name)?,
         None if selection.accounts().next().is_none() => {
             return Err(Failure::new("There are no active accounts.").exit(Exit::SignInNeeded));

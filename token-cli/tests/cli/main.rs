@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where something is not as it expects")]
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with the means of the system itself")]
 
+mod az;
 mod browser;
 mod desk;
 mod doctor;

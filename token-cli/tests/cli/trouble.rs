@@ -32,7 +32,7 @@ fn row_with(lab: &Lab, variables: &[(&str, &str)], arguments: &[&str]) -> String
 }
 
 /// What a run came to: its exit code and its stderr, with names for what differs from run to run.
-fn said(lab: &Lab, output: &Output) -> String {
+pub(crate) fn said(lab: &Lab, output: &Output) -> String {
     assert!(!output.stderr.contains("panicked"), "{output}");
     assert!(output.code() == 0 || output.stdout.is_empty(), "{output}");
     let names = [

@@ -35,7 +35,7 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
             person(app, &wanted, &discovery).await?
         };
         let account = signed.keep(broker).await?;
-        conclude(app, broker, typed, &account, None).await
+        conclude(app, broker, typed, &account, None, &[]).await
     })??;
     conclusion.print()
 }

@@ -4,17 +4,19 @@ use token_core::authority::tenant_id;
 use token_core::{Account, AccountKind, SignInId};
 
 use super::way::Way;
-use super::{ANSWER, CONNECT, conclude, managed_identity, person, refused, service_principal};
+use super::{ANSWER, CONNECT, conclude, managed_identity, person, refused, selector, service_principal};
 use crate::app::App;
 use crate::args::{Login, given, given_all};
 use crate::az;
-use crate::az::subscriptions::{self, Discovery};
-use crate::report::{self, Failure};
+use crate::az::subscriptions::{self, Discovery, Scope};
+use crate::output;
+use crate::program;
+use crate::report::{self, Exit, Failure};
 
 pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
     let way = Way::of(typed)?;
     let broker = app.broker_to_sign_in()?;
-    let conclusion = app.run(broker, async {
+    let signed_in = app.run(broker, async {
         let tenant = match given(&typed.tenant) {
             Some(name) => Some(resolve(app, name).await?),
             None => None,
@@ -29,41 +31,79 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
         };
         // What is no person sees its own tenant only; a person who named a tenant wants that one.
         let only = match way {
-            Way::Person(_) => tenant.as_deref(),
-            Way::ServicePrincipal { .. } | Way::ManagedIdentity(_) => signed.account.tenant.as_deref(),
-        }
-        .map(str::to_owned);
+            Way::Person(_) => tenant,
+            Way::ServicePrincipal { .. } | Way::ManagedIdentity(_) => signed.account.tenant.clone(),
+        };
         let account = signed.keep(broker).await?;
-        let (transport, clock) = (app.transport(), app.clock());
         let discovery = Discovery {
             broker,
-            transport: &*transport,
-            clock: &*clock,
+            transport: app.transport(),
+            clock: app.clock(),
             cloud: &app.cloud,
             account: &account,
             capabilities: az::capabilities(app.config.handles_claims),
             claims: az::claims_challenge(given(&typed.claims_challenge))?,
             allow_no_subscriptions: typed.subscriptions.allow_no_subscriptions,
         };
-        let found = discovery.run(only.as_deref()).await;
+        let scope = scope(typed, only.as_deref());
+        let found = discovery.run(scope).await?;
         for warning in &found.warnings {
             report::warning(warning);
         }
         broker
-            .update_profile(|profile| {
-                subscriptions::keep(profile, &account, only.as_deref(), &found.subscriptions)
-            })
+            .update_profile(|profile| subscriptions::keep(profile, &account, scope, &found))
             .await
             .map_err(|error| app.failure(error, None))?;
         let before = app.choice.load().ok().and_then(|choice| choice.active);
-        let before = before.filter(|active| active.is_account(&account));
-        let active = subscriptions::pick(
-            &found.subscriptions,
-            before.as_ref().and_then(|active| active.subscription_id()),
-        );
-        conclude(app, broker, typed, &account, active).await
-    })??;
+        let before = before.as_ref().and_then(|active| active.subscription_id());
+        let active = subscriptions::pick(&found.subscriptions, wanted(typed), before).cloned();
+        let mut shown = found.subscriptions;
+        if let Some(wanted) = wanted(typed) {
+            shown.retain(|seen| subscriptions::is(seen, wanted));
+        }
+        let conclusion = conclude(app, broker, typed, &account, active.as_ref(), &shown).await?;
+        Ok::<_, Failure>((account, shown, active, conclusion))
+    });
+    let (account, matching, active, conclusion) = signed_in??;
+    if let (Some(wanted), []) = (wanted(typed), &matching[..]) {
+        let failure =
+            Failure::new(format!("Subscription '{wanted}' not found. Check the ID or name and try again."));
+        let program = program::name();
+        return Err(failure
+            .hint(format!("{} is signed in; '{program} account list' lists what there is", account.name))
+            .exit(Exit::NotFound));
+    }
+    let is_person = matches!(way, Way::Person(_));
+    let (Some(active), true) = (&active, is_person && matching.len() > 1 && selector::can_ask(app)) else {
+        return conclusion.print();
+    };
+    let chosen = selector::ask(app, &matching, active)?;
+    let concluded = conclude(app, broker, typed, &account, Some(chosen), &matching);
+    let conclusion = app.run(broker, concluded)??;
+    if program::is_az() {
+        let tenant = chosen.tenant_display_name.as_deref().unwrap_or(&chosen.tenant_id);
+        return output::text(&format!(
+            "\nTenant: {tenant}\nSubscription: {} ({})\n\n",
+            chosen.name, chosen.id
+        ));
+    }
+    output::text("\n")?;
     conclusion.print()
+}
+
+/// The subscription that was asked for.
+fn wanted(typed: &Login) -> Option<&str> {
+    given(&typed.subscriptions.subscription)
+}
+
+/// What is looked for.
+fn scope<'a>(typed: &'a Login, tenant: Option<&'a str>) -> Scope<'a> {
+    match (tenant, wanted(typed)) {
+        (None, _) => Scope::EveryTenant,
+        (Some(tenant), _) if !typed.subscriptions.skip_subscription_discovery => Scope::Tenant(tenant),
+        (Some(tenant), Some(id)) => Scope::Subscription { tenant, id },
+        (Some(tenant), None) => Scope::TenantAlone(tenant),
+    }
 }
 
 /// The id of a tenant that may be named by its domain.

@@ -399,7 +399,9 @@ fn some_tenants_cannot_be_asked() {
     insta::assert_snapshot!(row(&lab, &["login"]), @"
     exit 0
     To sign in, use a web browser to open the page ISSUER/devicelogin and enter the code CODE to authenticate.
-    warning: Authentication failed against tenant 22222222-2222-2222-2222-222222222222 'Fabrikam': the issuer refused a token for ada@contoso.example: AADSTS50076: MFA. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    warning: Authentication failed against tenant 22222222-2222-2222-2222-222222222222 'Fabrikam': AADSTS50076: MFA. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    warning: If you need to access subscriptions in the following tenants, please use `token login --tenant TENANT_ID`.
+    warning: 22222222-2222-2222-2222-222222222222 'Fabrikam'
     ");
 }
 
@@ -420,13 +422,13 @@ fn under_the_name_of_azure_cli() {
     ERROR: Please specify only one of subscription and tenant, not both
     ");
     lab.issuer.end_sign_ins(World::USER);
-    insta::assert_snapshot!(az(FORCE), @"
+    insta::assert_snapshot!(az(FORCE), @r#"
     exit 1
-    ERROR: the sign-in of ada@contoso.example has to be made again
-    AADSTS700082: The refresh token has expired due to inactivity. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
-    nobody used the sign-in for too long
-    'az login' signs in again
-    ");
+    ERROR: AADSTS700082: The refresh token has expired due to inactivity. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
+    Run the command below to authenticate interactively; additional arguments may be added as needed:
+    az logout
+    az login --tenant "11111111-1111-1111-1111-111111111111" --scope "https://management.core.windows.net//.default"
+    "#);
     assert_eq!(az(&["account", "clear"]), "exit 0\n");
     insta::assert_snapshot!(az(GET), @"
     exit 1

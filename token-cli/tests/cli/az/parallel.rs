@@ -1,0 +1,59 @@
+//! Many at once, while somebody signs in and chooses.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::harness::{GET, TOKEN, strict};
+
+/// Starts so many `az` at once, each with its own arguments.
+fn at_once(lab: &Lab, times: usize, arguments: impl Fn(usize) -> Vec<&'static str>) -> Vec<Output> {
+    let runs: Vec<_> = (0..times)
+        .map(|number| {
+            let mut command = lab.program(TOKEN, &arguments(number));
+            start(command.arg0("az").stdin(Stdio::null()))
+        })
+        .collect();
+    runs.into_iter().map(|run| run.finish()).collect()
+}
+
+#[test]
+fn fifty_at_expiry_cost_one_refresh() {
+    let lab = Lab::signed_in(strict(100));
+    lab.let_run_out(GET);
+    lab.issuer.reset_counts();
+    for output in at_once(&lab, 50, |_| GET.to_vec()) {
+        lab.assert_token_for(&output, RESOURCE);
+    }
+    lab.assert_refreshes(1);
+}
+
+#[test]
+fn nobody_gets_anothers_token_while_somebody_signs_in_and_chooses() {
+    let lab = Lab::signed_in(strict(20));
+    sign_in_principal(&lab).json();
+    let done = AtomicBool::new(false);
+    let wanted = [(World::BUILD, World::HOME_TENANT), (World::LAB, World::SECOND_TENANT)];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut turn = 0;
+            while !done.load(Ordering::Relaxed) {
+                let output = sign_in_principal(&lab);
+                assert_eq!(output.code(), 0, "{output}");
+                let output = az(&lab, &format!("account set -s {}", wanted[turn % 2].0));
+                assert_eq!(output.code(), 0, "{output}");
+                turn += 1;
+            }
+            assert!(turn > 1, "nobody signed in meanwhile");
+        });
+        let outputs = at_once(&lab, 50, |number| {
+            vec!["account", "get-access-token", "--subscription", wanted[number % 2].0]
+        });
+        done.store(true, Ordering::Relaxed);
+        for (number, output) in outputs.iter().enumerate() {
+            let (id, tenant) = wanted[number % 2];
+            let answer = output.json();
+            assert_eq!((&answer["subscription"], &answer["tenant"]), (&json!(id), &json!(tenant)));
+            assert_eq!(lab.issued(&answer).tenant.as_deref(), Some(tenant), "{output}");
+        }
+    });
+}
