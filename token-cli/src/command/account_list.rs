@@ -100,6 +100,7 @@ fn refresh(app: &App) -> Result<(), Failure> {
             cloud: &app.cloud,
             account,
             capabilities: az::capabilities(app.config.handles_claims),
+            claims: None,
             allow_no_subscriptions: false,
         };
         let found = app.run(broker, async {

@@ -73,7 +73,7 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
             .hint(format!("{} is signed in; '{program} account list' lists what there is", account.name))
             .exit(Exit::NotFound));
     }
-    let is_person = matches!(way, Way::Person(_));
+    let is_person = matches!(way, Way::Person(_)) && !typed.no_interactive;
     let (Some(active), true) = (&active, is_person && matching.len() > 1 && selector::can_ask(app)) else {
         return conclusion.print();
     };
