@@ -138,7 +138,11 @@ impl App {
 
     /// How requests reach issuers.
     pub(crate) fn transport(&self) -> Arc<dyn Transport> {
-        Arc::new(HttpTransport::new())
+        let transport = HttpTransport::new();
+        Arc::new(match &self.config.authorities {
+            Some(file) => transport.trusting(file),
+            None => transport,
+        })
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

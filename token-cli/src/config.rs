@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) user: Option<String>,
     /// `TOKEN_LOG`: a level.
     pub(crate) log: Option<String>,
+    /// The authorities that Azure CLI is told to trust, where nothing says so for everybody.
+    pub(crate) authorities: Option<PathBuf>,
     /// Whether to say that we can handle claims challenges, as Azure CLI does.
     pub(crate) handles_claims: bool,
     /// Whether `login` on a terminal lets a person choose the subscription.
@@ -191,6 +193,11 @@ impl Config {
             issuers: content.issuers,
             user: environment.text("USER").or_else(|| environment.text("LOGNAME")),
             log: environment.text("TOKEN_LOG"),
+            authorities: ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+                .iter()
+                .all(|name| environment.path(name).is_none())
+                .then(|| environment.path("REQUESTS_CA_BUNDLE"))
+                .flatten(),
             handles_claims: environment.text("AZURE_IDENTITY_DISABLE_CP1").is_none(),
             asks_for_subscription: az.asks_for_subscription,
             file,

@@ -177,3 +177,24 @@ fn a_logout_revokes_the_refresh_token_at_the_issuer() {
     let output = lab.run(&["get"]);
     assert_eq!((output.code(), output.stdout.as_str()), (4, ""), "{output}");
 }
+
+#[test]
+fn the_authorities_that_azure_cli_is_told_of_are_trusted_too() {
+    let lab = Lab::new(Settings { transport: Transport::Https, ..Settings::auto_approving() });
+    let login = |variables: &[(&str, &std::path::Path)]| {
+        let mut command = lab.token(&["login", "--use-device-code"]);
+        command.env_remove("SSL_CERT_FILE").envs(variables.iter().copied());
+        start(&mut command).finish()
+    };
+    let (ca, nowhere) = (lab.ca(), std::path::Path::new("/nowhere/ca.pem"));
+    assert_eq!(login(&[]).code(), 1);
+    let output = login(&[("REQUESTS_CA_BUNDLE", &ca)]);
+    assert!(output.status.success(), "{output}");
+    let output = login(&[("REQUESTS_CA_BUNDLE", nowhere)]);
+    assert!(
+        output.stderr.contains("the certificates of authorities in /nowhere/ca.pem cannot be read"),
+        "{output}"
+    );
+    // What is said to everybody counts.
+    assert!(login(&[("REQUESTS_CA_BUNDLE", nowhere), ("SSL_CERT_FILE", &ca)]).status.success());
+}

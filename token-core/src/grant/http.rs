@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use reqwest::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use reqwest::{Client, redirect, retry};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use zeroize::Zeroizing;
 
@@ -22,18 +25,26 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{GrantError, GrantErrorKind};
 use crate::transport::{HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, endpoint};
 
-/// HTTP/1.1 over TLS, by the system's certificates (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`) and the proxy of
+/// HTTP/1.1 over TLS, by the system's certificates (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, or of a file) and the proxy of
 /// the environment (`HTTPS_PROXY`, `NO_PROXY`), which is never used for this host's loopback.
 ///
 /// Every request has a connection of its own. A kept one may be dead when it is used again, and then nobody could
 /// say whether a refresh token was spent on it. The certificates are read anew with each, so a changed file counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HttpTransport;
+#[derive(Clone, Debug, Default)]
+pub struct HttpTransport {
+    authorities: Option<Arc<Path>>,
+}
 
 impl HttpTransport {
     /// The transport. It reads nothing and opens nothing before its first request.
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// With the authorities whose certificates are in this file (PEM), in the place of the system's.
+    #[must_use]
+    pub fn trusting(self, file: impl AsRef<Path>) -> Self {
+        Self { authorities: Some(file.as_ref().into()) }
     }
 }
 
@@ -48,7 +59,9 @@ impl Transport for HttpTransport {
         let loopback = is_loopback(&request.url);
         let plain = request.url.scheme() == "http";
         // Reading a few hundred certificates blocks for milliseconds.
-        let client = tokio::task::spawn_blocking(move || client(connect_timeout, loopback, plain))
+        let authorities = self.authorities.clone();
+        let tls = move || if plain { Ok(tls_to_nobody()?) } else { tls(authorities.as_deref()) };
+        let client = tokio::task::spawn_blocking(move || client(connect_timeout, loopback, tls()?))
             .await
             .map_err(|source| unsendable(&request.url, source))?
             .map_err(|source| unsendable(&request.url, source))?;
@@ -62,10 +75,10 @@ impl Transport for HttpTransport {
 fn client(
     connect_timeout: Duration,
     loopback: bool,
-    plain: bool,
+    tls: ClientConfig,
 ) -> Result<Client, Box<dyn Error + Send + Sync>> {
     let mut client = Client::builder()
-        .tls_backend_preconfigured(tls(plain)?)
+        .tls_backend_preconfigured(tls)
         .connect_timeout(connect_timeout)
         .http1_only()
         .pool_max_idle_per_host(0)
@@ -80,16 +93,42 @@ fn client(
     client.build().map_err(|source| source.without_url().into())
 }
 
-/// TLS by the system's certificates; by none at all where nothing is sent over TLS, since reading them takes a while.
-fn tls(plain: bool) -> Result<ClientConfig, Box<dyn Error + Send + Sync>> {
+/// TLS by the system's certificates, or by those of a file.
+fn tls(authorities: Option<&Path>) -> Result<ClientConfig, Box<dyn Error + Send + Sync>> {
+    let Some(file) = authorities else {
+        return Ok(versions()?.with_platform_verifier().map_err(NoAuthorities)?.with_no_client_auth());
+    };
+    let in_file = |source: Box<dyn Error + Send + Sync>| BadAuthorities { file: file.to_owned(), source };
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|source| in_file(source.into()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots
+            .add(certificate.map_err(|source| in_file(source.into()))?)
+            .map_err(|source| in_file(source.into()))?;
+    }
+    if roots.is_empty() {
+        return Err(in_file("it holds no certificate".into()).into());
+    }
+    Ok(versions()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// TLS for where nothing is sent over it: reading certificates takes a while.
+fn tls_to_nobody() -> Result<ClientConfig, rustls::Error> {
+    Ok(versions()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+fn versions() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
     // Named here, because a provider that is found by itself is whichever somebody else's crate has enabled.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let config = match plain {
-        true => config.with_root_certificates(RootCertStore::empty()),
-        false => config.with_platform_verifier().map_err(NoAuthorities)?,
-    };
-    Ok(config.with_no_client_auth())
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
+}
+
+/// A file of authorities that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificates of authorities in {} cannot be read", file.display())]
+struct BadAuthorities {
+    file: PathBuf,
+    source: Box<dyn Error + Send + Sync>,
 }
 
 /// Without certificates of authorities no issuer can be trusted.

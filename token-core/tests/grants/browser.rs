@@ -39,7 +39,7 @@ impl Desk {
 
     async fn discovery(&self) -> Discovery {
         let issuer = self.issuer.oidc_issuer();
-        Discovery::fetch(&HttpTransport, &issuer, &SystemClock, CONNECT, WITHIN).await.unwrap()
+        Discovery::fetch(&HttpTransport::new(), &issuer, &SystemClock, CONNECT, WITHIN).await.unwrap()
     }
 
     /// A sign-in at the OpenID Connect issuer, and who is to be believed about it.
@@ -65,12 +65,13 @@ impl Desk {
             Some(r#"{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}"#),
         );
         let host = self.host();
-        let signer = Signer::microsoft(&HttpTransport, &host, tenant, &SystemClock, CONNECT, WITHIN);
+        let transport = HttpTransport::new();
+        let signer = Signer::microsoft(&transport, &host, tenant, &SystemClock, CONNECT, WITHIN);
         (Attempt::start(request.unwrap()).await.unwrap(), signer.await.unwrap())
     }
 
     async fn finish(&self, attempt: Attempt, signer: &Signer) -> Result<Identified, GrantError> {
-        attempt.finish(&HttpTransport, Some(signer), &*self.clock, PATIENCE).await
+        attempt.finish(&HttpTransport::new(), Some(signer), &*self.clock, PATIENCE).await
     }
 
     /// Signs in at the OpenID Connect issuer, with a browser that does this with the URL.

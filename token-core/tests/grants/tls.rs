@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use token_core::grant::http::HttpTransport;
 use token_core::{HttpRequest, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -26,7 +27,11 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 #[ignore = "run by the tests beside it, in an environment of theirs"]
 async fn one_request() {
     let url = Url::parse(&std::env::var("TEST_URL").unwrap()).unwrap();
-    let answer = HttpTransport::new().send(HttpRequest::get(url), CONNECT).await;
+    let transport = match std::env::var("TEST_AUTHORITIES") {
+        Ok(file) => HttpTransport::new().trusting(file),
+        Err(_) => HttpTransport::new(),
+    };
+    let answer = transport.send(HttpRequest::get(url), CONNECT).await;
     let outcome = answer.map_or_else(|error| format!("{:?}", error.kind), |answer| answer.status.to_string());
     assert_eq!(outcome, std::env::var("TEST_OUTCOME").unwrap());
 }
@@ -56,8 +61,10 @@ async fn private_issuer(directory: &Path) -> SocketAddr {
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     std::fs::write(directory.join("authority.pem"), authority.pem()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".to_owned(), "issuer.invalid".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap();
     let config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(
@@ -79,6 +86,26 @@ async fn private_issuer(directory: &Path) -> SocketAddr {
         }
     });
     address
+}
+
+/// A proxy that connects whoever asks to one address, whatever name they say; it counts them.
+async fn proxy(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connected = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connected);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let length = client.read(&mut head).await.unwrap();
+            assert!(head[..length].starts_with(b"CONNECT issuer.invalid:443 HTTP/1.1\r\n"));
+            count.fetch_add(1, Ordering::SeqCst);
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+            let mut server = TcpStream::connect(to).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    (address, connected)
 }
 
 /// A server that says the same to everybody.
@@ -106,6 +133,38 @@ async fn a_private_authority_is_trusted_where_the_environment_names_it() {
     child(&by_address, "Unreachable", &[("SSL_CERT_FILE", file)]).await;
     // A file that is not there leaves nothing to trust, and nothing falls back to trusting everybody.
     child(&by_name, "Unsendable", &[("SSL_CERT_FILE", "/nowhere/ca.pem")]).await;
+}
+
+#[tokio::test]
+async fn authorities_may_come_from_a_directory_or_from_a_file_that_the_program_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("https://localhost:{}/", private_issuer(directory.path()).await.port());
+    let (place, file) = (directory.path().to_str().unwrap(), directory.path().join("authority.pem"));
+    child(&url, "200", &[("SSL_CERT_DIR", place)]).await;
+    child(&url, "200", &[("TEST_AUTHORITIES", file.to_str().unwrap())]).await;
+    let empty = directory.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    for bad in [empty.to_str().unwrap(), "/nowhere/ca.pem"] {
+        child(&url, "Unsendable", &[("TEST_AUTHORITIES", bad)]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_is_reached_through_the_proxy_unless_it_is_excepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let issuer = private_issuer(directory.path()).await;
+    let (address, connected) = proxy(issuer).await;
+    let (proxy, authority) = (format!("http://{address}"), directory.path().join("authority.pem"));
+    let trusted = ("SSL_CERT_FILE", authority.to_str().unwrap());
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        child("https://issuer.invalid/", "200", &[(name, &proxy), trusted]).await;
+    }
+    assert_eq!(connected.load(Ordering::SeqCst), 3);
+    for except in ["issuer.invalid", ".invalid", "*"] {
+        let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", except), trusted];
+        child("https://issuer.invalid/", "Unreachable", &environment).await;
+    }
+    assert_eq!(connected.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
