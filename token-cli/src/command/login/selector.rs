@@ -36,7 +36,7 @@ pub(super) fn ask<'a>(
     loop {
         report::ask(question);
         let line = app
-            .run(broker, tokio::task::spawn_blocking(read_line))?
+            .run(broker, async { tokio::task::spawn_blocking(read_line).await })?
             .map_err(|error| Failure::new("could not read the answer").caused_by(&error))?
             .map_err(|error| Failure::new("could not read the answer").caused_by(&error))?;
         let Some(answer) = line else { return Ok(active) };
