@@ -37,6 +37,10 @@ pub enum AccountKind {
     User,
     /// A service principal at Microsoft; `servicePrincipal` in Azure CLI.
     ServicePrincipal,
+    /// A managed identity that is its host's own; `systemAssignedIdentity` in Azure CLI.
+    SystemAssignedIdentity,
+    /// A managed identity that its host was given; `userAssignedIdentity` in Azure CLI.
+    UserAssignedIdentity,
     /// A subject at an OpenID Connect issuer.
     Subject,
     /// A client at an OpenID Connect issuer, with its own credentials.
@@ -46,7 +50,12 @@ pub enum AccountKind {
 impl AccountKind {
     /// Whether the Microsoft identity platform signed it in.
     pub fn is_microsoft(self) -> bool {
-        matches!(self, Self::User | Self::ServicePrincipal)
+        !matches!(self, Self::Subject | Self::Client)
+    }
+
+    /// Whether it is a managed identity.
+    pub fn is_managed_identity(self) -> bool {
+        matches!(self, Self::SystemAssignedIdentity | Self::UserAssignedIdentity)
     }
 }
 

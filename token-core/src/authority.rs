@@ -141,6 +141,9 @@ pub struct Discovery {
     /// How clients may prove themselves; absent means `client_secret_basic` (RFC 8414 §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// How assertions of clients may be signed; absent where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     /// The grants it knows; absent where it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_types_supported: Option<Vec<String>>,
@@ -300,6 +303,20 @@ pub fn require_https(url: &Url) -> Result<(), UnsafeUrl> {
         Ok(())
     } else {
         Err(UnsafeUrl::Plaintext { endpoint })
+    }
+}
+
+/// The same for a service of the host that we run on, which may also be on a link-local address: those are routed
+/// nowhere (RFC 3927 §7, RFC 4291 §2.5.6), and Azure's instance metadata has one.
+pub fn require_host(url: &Url) -> Result<(), UnsafeUrl> {
+    let link_local = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_link_local(),
+        Some(Host::Ipv6(address)) => address.is_unicast_link_local(),
+        _ => false,
+    };
+    match require_https(url) {
+        Err(UnsafeUrl::Plaintext { .. }) if url.scheme() == "http" && link_local => Ok(()),
+        judged => judged,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::request::TokenRequest;
 use crate::rescue::Rescue;
 use crate::seal::KeyRing;
 use crate::store::{Slot, Store};
+use crate::surroundings::Surroundings;
 use crate::token::{AccessToken, Fingerprint};
 use crate::transport::Transport;
 use crate::wait::{Deadline, Looks};
@@ -83,6 +84,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rescue: Option<Rescue>,
     pub(crate) flights: Arc<Flights>,
+    pub(crate) surroundings: Surroundings,
     host: OnceCell<String>,
     who: String,
     host_name: String,
@@ -99,6 +101,7 @@ impl Broker {
             clock: Arc::new(SystemClock),
             rescue: None,
             flights: Arc::default(),
+            surroundings: Surroundings::default(),
             host: OnceCell::new(),
             who,
             host_name,
@@ -116,6 +119,12 @@ impl Broker {
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         self.rebuilt(|inner| inner.clock = clock)
+    }
+
+    /// Finds the assertions and managed identities of this host in these surroundings; without them there are none.
+    #[must_use]
+    pub fn with_surroundings(self, surroundings: Surroundings) -> Self {
+        self.rebuilt(|inner| inner.surroundings = surroundings)
     }
 
     /// Names this process in notes, for people: `ada, process 4711`.
@@ -232,13 +241,14 @@ impl Broker {
     }
 
     fn rebuilt(self, change: impl FnOnce(&mut Inner)) -> Self {
-        let Inner { store, transport, clock, rescue, who, host_name, .. } = &*self.inner;
+        let Inner { store, transport, clock, rescue, surroundings, who, host_name, .. } = &*self.inner;
         let mut inner = Inner {
             store: store.clone(),
             transport: Arc::clone(transport),
             clock: Arc::clone(clock),
             rescue: rescue.clone(),
             flights: Arc::default(),
+            surroundings: surroundings.clone(),
             host: OnceCell::new(),
             who: who.clone(),
             host_name: host_name.clone(),

@@ -1,6 +1,7 @@
 //! What gets new access tokens for a sign-in, and the state it is in.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use url::Url;
 
 use crate::key::SignInId;
 use crate::oauth_error::OAuthError;
-use crate::secret::{Secret, exposed};
+use crate::secret::{Secret, exposed, exposed_if_any};
 use crate::token::{Fingerprint, RefreshToken};
 
 /// A sign-in's credential. It is sealed for refreshers only, and sent to its own endpoints and nowhere else.
@@ -52,6 +53,12 @@ pub enum Endpoints {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revocation: Option<Url>,
     },
+    /// The managed identity service of whichever host asks: found anew at every use, and nothing of ours is sent there.
+    Host {
+        /// The identity's tenant, as its first token named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenant: Option<String>,
+    },
 }
 
 /// The client a token is asked for as.
@@ -73,6 +80,80 @@ pub enum ClientAuthentication {
     Post(#[serde(with = "exposed")] Secret),
     /// A secret in the header (`client_secret_basic`).
     Basic(#[serde(with = "exposed")] Secret),
+    /// An assertion that the client signs for every request (`private_key_jwt`; RFC 7523 §2.2).
+    Certificate(ClientCertificate),
+    /// An assertion that somebody else makes, whom the issuer trusts with the client (workload identity federation).
+    Assertion(AssertionSource),
+}
+
+/// A client's certificate with its private key.
+///
+/// The file is read anew at every use where it is there, so that a renewed certificate counts at once. Elsewhere, as
+/// on another host of a fleet, what it held at sign-in serves.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ClientCertificate {
+    /// Where the file is.
+    pub path: PathBuf,
+    /// What it held at sign-in, in base64.
+    #[serde(with = "exposed")]
+    pub held: Secret,
+    /// What opens it.
+    #[serde(default, with = "exposed_if_any", skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// How an RSA key signs.
+    #[serde(default)]
+    pub padding: RsaPadding,
+    /// Whether the certificate goes along with its chain, for an issuer that trusts its name and who signed it
+    /// (subject name and issuer).
+    #[serde(default)]
+    pub sends_chain: bool,
+}
+
+/// How a signature with an RSA key is padded.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RsaPadding {
+    /// PSS (`PS256`), the stronger one.
+    #[default]
+    Pss,
+    /// PKCS#1 v1.5 (`RS256`), for issuers that know no other.
+    Pkcs1,
+}
+
+/// Where a client's assertions come from. Each is asked at every exchange, so a credential with one is good for
+/// tokens only where its source is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AssertionSource {
+    /// The assertion itself. It ends after minutes, and the sign-in with it.
+    Text(#[serde(with = "exposed")] Secret),
+    /// A file that somebody keeps current, such as the token that Kubernetes projects into a pod.
+    File(PathBuf),
+    /// The job of GitHub Actions that runs us.
+    GitHubActions {
+        /// Whom the assertion is for.
+        audience: String,
+    },
+    /// The job of Azure Pipelines that runs us.
+    AzurePipelines {
+        /// The id of the service connection that it speaks for.
+        service_connection: String,
+    },
+}
+
+/// Which of a host's managed identities is meant.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagedIdentity {
+    /// The host's own.
+    SystemAssigned,
+    /// The one with this client id.
+    ClientId(String),
+    /// The one with this object id.
+    ObjectId(String),
+    /// The one with this resource id.
+    ResourceId(String),
 }
 
 /// What a credential spends.
@@ -83,6 +164,8 @@ pub enum Grant {
     RefreshToken(Register),
     /// The client's own authentication (RFC 6749 §4.4), which no use changes.
     ClientCredentials,
+    /// What the host itself is.
+    ManagedIdentity(ManagedIdentity),
 }
 
 /// The one refresh token of a sign-in: a register, not a cache entry.
@@ -165,13 +248,16 @@ impl Credential {
 
     /// What stands for the secret that this credential spends: a refusal of one does not concern another.
     pub(crate) fn spends(&self) -> Fingerprint {
-        match (self.state.register(), &self.client.authentication) {
-            (Some(register), _) => register.refresh_token.fingerprint(),
+        let spent = match (self.state.register(), &self.client.authentication) {
+            (Some(register), _) => return register.refresh_token.fingerprint(),
             (None, ClientAuthentication::Post(secret) | ClientAuthentication::Basic(secret)) => {
-                Fingerprint::of(secret.expose())
+                secret.expose()
             }
-            (None, ClientAuthentication::None) => Fingerprint::of(&self.client.id),
-        }
+            (None, ClientAuthentication::Certificate(certificate)) => certificate.held.expose(),
+            (None, ClientAuthentication::Assertion(AssertionSource::Text(text))) => text.expose(),
+            (None, ClientAuthentication::Assertion(_) | ClientAuthentication::None) => &self.client.id,
+        };
+        Fingerprint::of(spent)
     }
 }
 
@@ -191,7 +277,7 @@ impl State {
     pub fn register(&self) -> Option<&Register> {
         match self.grant()? {
             Grant::RefreshToken(register) => Some(register),
-            Grant::ClientCredentials => None,
+            Grant::ClientCredentials | Grant::ManagedIdentity(_) => None,
         }
     }
 }
@@ -202,21 +288,38 @@ impl Endpoints {
         matches!(self, Self::Microsoft { .. })
     }
 
+    /// Whether tokens come from the host that asks.
+    pub fn is_host(&self) -> bool {
+        matches!(self, Self::Host { .. })
+    }
+
     /// What the issuer is called in a message, and what its throttling is kept by: its host or its own name.
     pub fn authority(&self) -> &str {
         match self {
             Self::Microsoft { authority_host, .. } => authority_host.as_str().trim_end_matches('/'),
             Self::Issuer { issuer, .. } => issuer,
+            Self::Host { .. } => "the managed identity service of this host",
         }
     }
 
-    /// Where a token is asked for: Microsoft's endpoint of the tenant, or the issuer's only one.
+    /// The tenant that is asked where a request names none.
+    pub fn tenant(&self) -> Option<&str> {
+        match self {
+            Self::Microsoft { tenant, .. } => Some(tenant),
+            Self::Issuer { .. } => None,
+            Self::Host { tenant } => tenant.as_deref(),
+        }
+    }
+
+    /// Where a token is asked for: Microsoft's endpoint of the tenant, or the issuer's only one. A host's service is
+    /// found by its surroundings and has no such place.
     pub fn token_endpoint(&self, tenant: Option<&str>) -> Result<Url, url::ParseError> {
         match self {
             Self::Microsoft { authority_host, tenant: home } => {
                 microsoft_endpoint(authority_host, tenant.unwrap_or(home), "oauth2/v2.0/token")
             }
             Self::Issuer { token, .. } => Ok(token.clone()),
+            Self::Host { .. } => Err(url::ParseError::EmptyHost),
         }
     }
 }

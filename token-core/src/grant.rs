@@ -1,13 +1,16 @@
 //! What is asked of a token endpoint, and how its answers are read. One file a grant stands beside this one.
 
+pub mod assertion_source;
 #[cfg(feature = "http")]
 pub mod authorization_code;
+pub mod client_assertion;
 pub mod client_credentials;
 pub mod device_code;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "http")]
 mod loopback;
+pub mod managed_identity;
 #[cfg(feature = "http")]
 mod page;
 pub mod refresh_token;
@@ -26,8 +29,10 @@ use crate::error::{BrokerError, GrantError, GrantErrorKind};
 use crate::id_token::{ClientInfo, IdClaims};
 use crate::request::{IDENTITY_SCOPES, TokenRequest};
 use crate::secret::Secret;
+use crate::surroundings::Surroundings;
 use crate::token::{AccessToken, Fingerprint, RefreshToken};
 use crate::transport::{Authorization, HttpRequest, Transport, endpoint, send_within};
+use crate::wait::Deadline;
 
 /// What a token endpoint gave.
 #[derive(Clone, Debug)]
@@ -54,7 +59,82 @@ impl TokenAnswer {
     }
 }
 
-/// The request that a credential makes to answer a token request.
+/// What asking for a token takes besides a credential.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'a> {
+    /// The way to the issuer, and to whoever vouches for the client.
+    pub transport: &'a dyn Transport,
+    /// What the host provides.
+    pub surroundings: &'a Surroundings,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// How long name lookup, connection and TLS of a request may take together.
+    pub connect_timeout: Duration,
+}
+
+/// What a credential asks for, but for the client's proof, which is made when it is sent.
+#[derive(Clone, Debug)]
+pub enum Asking {
+    /// A token endpoint.
+    Issuer(HttpRequest),
+    /// The host that we run on.
+    Host(managed_identity::Wanted),
+}
+
+/// What a credential asks to answer a token request. Nothing is sent yet.
+///
+/// # Errors
+/// As [`request`], and `Grant` (`Unsendable`) for what a managed identity cannot be asked.
+pub fn asking(credential: &Credential, request: &TokenRequest) -> Result<Asking, BrokerError> {
+    match credential.state.grant() {
+        Some(Grant::ManagedIdentity(identity)) => {
+            managed_identity::Wanted::of(credential, identity, request).map(Asking::Host)
+        }
+        _ => self::request(credential, request).map(Asking::Issuer),
+    }
+}
+
+/// Asks, and proves the client by whatever its credential has for that.
+///
+/// An assertion that has expired is fetched anew, once. A refusal of one that somebody else made says what it says.
+pub async fn obtain(
+    means: &Means<'_>,
+    credential: &Credential,
+    asking: &Asking,
+    request: &TokenRequest,
+    within: Duration,
+) -> Result<TokenAnswer, GrantError> {
+    let deadline = Deadline::after(means.clock, within);
+    let asked = asked(credential, request);
+    let form = match asking {
+        Asking::Issuer(form) => form,
+        Asking::Host(wanted) => {
+            return managed_identity::ask(means, credential, wanted, &asked, deadline).await;
+        }
+    };
+    let claims = request.claims_fingerprint();
+    let send = async |form: HttpRequest| {
+        let left = deadline.left(means.clock);
+        exchange(means.transport, form, &asked, claims, means.clock, means.connect_timeout.min(left), left)
+            .await
+    };
+    let prove = async || client_assertion::proof(means, credential, &form.url, deadline).await;
+    let Some(proof) = prove().await? else {
+        return send(form.clone()).await;
+    };
+    let error = match send(proof.added_to(form.clone())).await {
+        Err(error) if proof.is_worth_renewing(&error) => error,
+        answered => return answered.map_err(|error| proof.explained(error)),
+    };
+    match prove().await? {
+        Some(anew) if anew.differs_from(&proof) => {
+            send(anew.added_to(form.clone())).await.map_err(|error| anew.explained(error))
+        }
+        _ => Err(proof.explained(error)),
+    }
+}
+
+/// The request that a credential makes to answer a token request, but for an assertion that proves the client.
 ///
 /// # Errors
 /// `NotGranted` where it asks for a scope that a refresh may not ask for, `SignedOut` for a credential that holds
@@ -65,8 +145,15 @@ pub fn request(credential: &Credential, request: &TokenRequest) -> Result<HttpRe
             refresh_token::request(credential, &register.refresh_token, request)
         }
         Some(Grant::ClientCredentials) => client_credentials::request(credential, request),
+        Some(Grant::ManagedIdentity(_)) => token_endpoint_of_host(credential),
         None => Err(BrokerError::SignedOut { account: credential.account.clone() }),
     }
+}
+
+/// A managed identity is not asked for at a token endpoint.
+fn token_endpoint_of_host(credential: &Credential) -> Result<HttpRequest, BrokerError> {
+    let source = GrantError::new(GrantErrorKind::Unsendable, credential.endpoints.authority());
+    Err(BrokerError::Grant { account: credential.account.clone(), source })
 }
 
 /// The scopes that a token request stands for: its own, or where it names none those granted at sign-in. They are
@@ -97,7 +184,10 @@ pub async fn exchange(
 /// `request` with the client's name and proof, in the body or in the header and never in both (RFC 6749 §2.3.1).
 pub(crate) fn authenticated(request: HttpRequest, client: &Client) -> HttpRequest {
     match &client.authentication {
-        ClientAuthentication::None => request.field("client_id", &client.id),
+        // An assertion is made for each request when it is sent.
+        ClientAuthentication::None
+        | ClientAuthentication::Certificate(_)
+        | ClientAuthentication::Assertion(_) => request.field("client_id", &client.id),
         ClientAuthentication::Post(secret) => {
             request.field("client_id", &client.id).secret("client_secret", secret.clone())
         }
@@ -159,7 +249,7 @@ fn object(claims: &str) -> Result<Map<String, Value>, BadClaims> {
 }
 
 /// A random UUID (RFC 9562 §5.4).
-fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     let mut bytes = rand::random::<[u8; 16]>();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

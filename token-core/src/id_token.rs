@@ -1,11 +1,9 @@
 //! Who an issuer says has signed in.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::jwt;
 use crate::secret::Secret;
 
 /// The names in an ID token. Who signs in verifies it first, see [`Signer`](crate::Signer).
@@ -25,15 +23,15 @@ pub struct IdClaims {
     pub oid: Option<String>,
     /// Microsoft: the tenant.
     pub tid: Option<String>,
+    /// Microsoft, in an access token: the client it was given to.
+    pub appid: Option<String>,
 }
 
 impl IdClaims {
     /// Reads the claims of an ID token, unverified; `None` where it is none. They lose the characters that a terminal obeys, and
     /// a claim that is no text counts as absent.
     pub fn read(id_token: &Secret) -> Option<Self> {
-        let mut parts = id_token.expose().split('.');
-        let (_header, payload) = (parts.next()?, parts.next()?);
-        Some(Self::of(&decode(payload)?))
+        Some(Self::of(&jwt::claims(id_token.expose())?))
     }
 
     pub(crate) fn of(claims: &Map<String, Value>) -> Self {
@@ -46,6 +44,7 @@ impl IdClaims {
             email: text("email"),
             oid: text("oid"),
             tid: text("tid"),
+            appid: text("appid"),
         }
     }
 
@@ -70,7 +69,7 @@ pub struct ClientInfo {
 impl ClientInfo {
     /// Reads what `client_info=1` brought; `None` where it is not that.
     pub fn read(client_info: &Secret) -> Option<Self> {
-        decode(client_info.expose())
+        jwt::decode(client_info.expose())
     }
 }
 
@@ -80,9 +79,4 @@ pub(crate) fn printable(text: &str) -> String {
     let turns =
         |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(|&c| !c.is_control() && !turns(c)).collect()
-}
-
-fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
-    let json = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
-    serde_json::from_slice(&json).ok()
 }

@@ -11,13 +11,15 @@
 //! - the contract of a cache: `cache`, with `memory` as its reference, `host_lock` and
 //!   `host_directory` for caches of one host, and `conformance` for the tests of backends
 //! - the protocol: `broker`, with `store`, `seal`, `rescue`, `throttle`, `flights` and `wait` beside it
-//! - the issuers: `authority`, `transport`, and `grant` with one file a grant
+//! - the issuers: `authority`, `transport`, `certificate`, `surroundings`, and `grant` with one file a grant
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `http` (default) | `HttpTransport`, over reqwest; the sign-in in a browser; who signed an ID token |
+//! | `certificate` (default) | certificates that prove a client |
+//! | `http` (default) | `HttpTransport`, over reqwest |
 //! | `conformance` | the laws of [`TokenCache`] as tests |
 //! | `faults` | named points at which a test ends the process; never in a release |
 
@@ -27,6 +29,8 @@ mod advice;
 pub mod authority;
 mod broker;
 mod cache;
+#[cfg(feature = "certificate")]
+pub mod certificate;
 mod challenge;
 mod clock;
 #[cfg(feature = "conformance")]
@@ -43,6 +47,7 @@ mod id_token;
 mod inventory;
 #[cfg(feature = "http")]
 mod jwks;
+mod jwt;
 mod key;
 mod memory;
 mod metadata;
@@ -58,6 +63,7 @@ mod sign_in;
 #[cfg(feature = "http")]
 mod signer;
 mod store;
+mod surroundings;
 mod throttle;
 mod token;
 mod transport;
@@ -70,7 +76,8 @@ pub use cache::{Entry, Hold, Lease, Listed, Owner, Swap, TokenCache, TryLease, V
 pub use challenge::{Challenge, claims_of};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use credential::{
-    Client, ClientAuthentication, Credential, Endpoints, Grant, LastRefresh, Note, Register, State,
+    AssertionSource, Client, ClientAuthentication, ClientCertificate, Credential, Endpoints, Grant,
+    LastRefresh, ManagedIdentity, Note, Register, RsaPadding, State,
 };
 pub use error::{BrokerError, CacheError, CacheErrorKind, GrantError, GrantErrorKind, SealError};
 pub use expiry::{Expiry, Freshness, Schedule, WallClock, freshness};
@@ -81,7 +88,7 @@ pub use inventory::CachedToken;
 pub use key::{Key, Kind, NotAKey, SignInId};
 pub use memory::{MemoryCache, SwapFault};
 pub use migrate::{Left, Migrated, Moved};
-pub use oauth_error::OAuthError;
+pub use oauth_error::{AssertionNames, OAuthError};
 pub use probe::Probe;
 pub use purge::{Purged, purge};
 pub use request::{IDENTITY_SCOPES, TokenRequest};
@@ -91,7 +98,8 @@ pub use secret::Secret;
 pub use sign_in::{SignIn, SignedOut};
 #[cfg(feature = "http")]
 pub use signer::{Signed, Signer};
+pub use surroundings::Surroundings;
 pub use token::{AccessToken, Fingerprint, RefreshToken};
 pub use transport::{
-    Authorization, Field, HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, send_within,
+    Authorization, Destination, Field, HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, send_within,
 };

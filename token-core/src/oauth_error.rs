@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id_token::printable;
 
 /// An OAuth error answer (RFC 6749 §5.2), with what the Microsoft identity platform adds.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -18,6 +21,37 @@ pub struct OAuthError {
     /// Microsoft's claims challenge, to be passed to the next sign-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<String>,
+    /// What the assertion says that was sent and refused, where somebody else had made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Box<AssertionNames>>,
+}
+
+/// Whom an assertion speaks of. Who trusts its issuer has written these down, and they have to agree.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AssertionNames {
+    /// Who made it (`iss`).
+    pub issuer: String,
+    /// About whom (`sub`).
+    pub subject: String,
+    /// For whom (`aud`).
+    pub audience: String,
+    /// When it ends, in POSIX seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+impl AssertionNames {
+    pub(crate) fn read(claims: &Map<String, Value>) -> Self {
+        let text = |name: &str| match claims.get(name) {
+            Some(Value::String(text)) => printable(text),
+            Some(Value::Array(texts)) => {
+                texts.iter().filter_map(Value::as_str).map(printable).collect::<Vec<_>>().join(", ")
+            }
+            _ => String::new(),
+        };
+        let expires_at = claims.get("exp").and_then(Value::as_i64);
+        Self { issuer: text("iss"), subject: text("sub"), audience: text("aud"), expires_at }
+    }
 }
 
 impl OAuthError {

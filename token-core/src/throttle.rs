@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::broker::{LEFT_ALONE, SKEW};
 use crate::clock::Clock;
-use crate::credential::{Credential, Endpoints};
+use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::metadata::Metadata;
 use crate::store::{Slot, Store};
@@ -74,10 +74,6 @@ const LONGEST: i64 = 3600;
 /// Microsoft throttles by tenant and client, and the home tenant is one whether it is named or not. A netstring-like
 /// length keeps the two apart.
 fn throttled_name(credential: &Credential, tenant: Option<&str>) -> String {
-    let home = match &credential.endpoints {
-        Endpoints::Microsoft { tenant, .. } => tenant,
-        Endpoints::Issuer { .. } => "",
-    };
-    let tenant = tenant.unwrap_or(home);
+    let tenant = tenant.or(credential.endpoints.tenant()).unwrap_or_default();
     format!("{}:{tenant}:{}", tenant.len(), credential.client.id)
 }

@@ -11,6 +11,7 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
+use crate::authority::{UnsafeUrl, require_host, require_https};
 use crate::clock::Clock;
 use crate::error::{GrantError, GrantErrorKind};
 use crate::secret::Secret;
@@ -20,8 +21,8 @@ pub const MAX_ANSWER: usize = 1 << 20;
 
 /// Sends a request and brings the answer.
 ///
-/// An implementation follows no redirect, tries nothing twice, refuses every URL that
-/// [`require_https`](crate::authority::require_https) refuses, and says `Unreachable` only when surely not a byte of
+/// An implementation follows no redirect, tries nothing twice, refuses every request that [`HttpRequest::check`]
+/// refuses, sends none to [`Destination::Host`] through a proxy, and says `Unreachable` only when surely not a byte of
 /// the request was sent.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
@@ -73,6 +74,19 @@ pub struct HttpRequest {
     pub authorization: Option<Authorization>,
     /// The form in the body of a POST, in this order.
     pub form: Vec<(&'static str, Field)>,
+    /// How far it goes.
+    pub destination: Destination,
+}
+
+/// How far a request goes, and so what may carry it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Destination {
+    /// Anywhere: over https, by the environment's proxy.
+    #[default]
+    Anywhere,
+    /// To a service of the host that we run on, which may speak plain http on a link-local address (RFC 3927) and is
+    /// never asked through a proxy.
+    Host,
 }
 
 /// A request's method.
@@ -95,6 +109,13 @@ pub enum Authorization {
         id: String,
         /// The client secret.
         secret: Secret,
+    },
+    /// A header of the other side's own, as it is.
+    Header {
+        /// Its name, in lower case.
+        name: &'static str,
+        /// Its value.
+        value: Secret,
     },
 }
 
@@ -120,6 +141,8 @@ pub struct HttpResponse {
     pub max_age: Option<Duration>,
     /// `Content-Type`, as it is.
     pub content_type: Option<String>,
+    /// `WWW-Authenticate`, as it is; the first where there are several.
+    pub www_authenticate: Option<String>,
     /// The body; wiped when dropped.
     pub body: Zeroizing<Vec<u8>>,
 }
@@ -140,6 +163,35 @@ impl HttpRequest {
     pub fn bearer(mut self, token: Secret) -> Self {
         self.authorization = Some(Authorization::Bearer(token));
         self
+    }
+
+    /// To a service of this host.
+    #[must_use]
+    pub fn to_host(mut self) -> Self {
+        self.destination = Destination::Host;
+        self
+    }
+
+    /// Whether it may be sent where it says.
+    pub fn check(&self) -> Result<(), UnsafeUrl> {
+        match self.destination {
+            Destination::Anywhere => require_https(&self.url),
+            Destination::Host => require_host(&self.url),
+        }
+    }
+
+    /// With a secret header.
+    #[must_use]
+    pub fn secret_header(mut self, name: &'static str, value: Secret) -> Self {
+        self.authorization = Some(Authorization::Header { name, value });
+        self
+    }
+
+    /// Content of this type is wanted, instead of any JSON.
+    #[must_use]
+    pub fn accept(mut self, content_type: &'static str) -> Self {
+        self.headers.retain(|(name, _)| *name != "Accept");
+        self.header("Accept", content_type)
     }
 
     /// With one more header, which must not be secret.
@@ -192,7 +244,9 @@ impl HttpRequest {
             }
         }
         if let Some(authorization) = &self.authorization {
-            let (Authorization::Bearer(secret) | Authorization::Basic { secret, .. }) = authorization;
+            let (Authorization::Bearer(secret)
+            | Authorization::Basic { secret, .. }
+            | Authorization::Header { value: secret, .. }) = authorization;
             add(secret);
             // What follows the scheme, without the padding, which is encoded in many ways and tells nothing.
             let value = authorization.header_value();
@@ -204,7 +258,8 @@ impl HttpRequest {
 
     fn new(method: Method, url: Url) -> Self {
         let headers = vec![("Accept", "application/json".to_owned())];
-        Self { method, url, headers, authorization: None, form: Vec::new() }
+        let destination = Destination::default();
+        Self { method, url, headers, authorization: None, form: Vec::new(), destination }
     }
 }
 
@@ -219,6 +274,14 @@ impl fmt::Debug for HttpRequest {
 }
 
 impl Authorization {
+    /// The header's name, in lower case.
+    pub fn header_name(&self) -> &'static str {
+        match self {
+            Self::Bearer(_) | Self::Basic { .. } => "authorization",
+            Self::Header { name, .. } => name,
+        }
+    }
+
     /// The header's value. An id and a secret are form-encoded before they are joined (RFC 6749 §2.3.1), so that a
     /// colon in the id does not move the boundary.
     pub fn header_value(&self) -> Secret {
@@ -230,6 +293,7 @@ impl Authorization {
                 let pair = Zeroizing::new(format!("{id}:{}", *secret));
                 Secret::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(pair.as_bytes()))))
             }
+            Self::Header { value, .. } => value.clone(),
         }
     }
 }

@@ -5,8 +5,11 @@ pub(crate) mod control;
 mod arm;
 mod authorization;
 mod authorize;
+mod build_server;
+mod client_assertion;
 mod device;
 mod discovery;
+mod managed_identity;
 mod revocation;
 mod token;
 mod verification;
@@ -30,10 +33,17 @@ pub(crate) fn answer(state: &Arc<State>, request: &SeenRequest) -> Answer {
         Endpoint::Device(_) => granted(device::answer(state, request, authority), authority),
         Endpoint::Token(_) => granted(token::answer(state, request, authority), authority),
         Endpoint::Revocation => granted(revocation::answer(state, request), authority),
+        Endpoint::PipelinesAssertion if !wants("POST") => Answer::empty(405).header("allow", "POST"),
+        Endpoint::PipelinesAssertion => build_server::pipelines(state, request),
+        Endpoint::CloudShell if !wants("POST") => Answer::empty(405).header("allow", "POST"),
+        Endpoint::CloudShell => managed_identity::cloud_shell(state, request),
         _ if !wants("GET") => Answer::empty(405).header("allow", "GET"),
         Endpoint::OidcDiscovery => discovery::openid_connect(state),
         Endpoint::MicrosoftDiscovery => granted(discovery::microsoft(state, request), authority),
         Endpoint::Jwks => Answer::json(200, &state.keys.jwks()),
+        Endpoint::GitHubAssertion => build_server::github(state, request),
+        Endpoint::AppService => managed_identity::app_service(state, request),
+        Endpoint::Metadata => managed_identity::metadata(state, request),
         Endpoint::ArmTenants => arm::tenants(state, request),
         Endpoint::ArmSubscriptions => arm::subscriptions(state, request),
         Endpoint::ArmSubscription => arm::subscription(state, request),

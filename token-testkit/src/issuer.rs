@@ -72,6 +72,16 @@ impl Issuer {
         self.state.control()
     }
 
+    /// The issuer of the assertions of a provider that clients are federated with: `github`, `pipelines`, or any other.
+    pub fn federation(&self, provider: &str) -> String {
+        self.state.federation(provider)
+    }
+
+    /// An assertion of such a provider, which lives this long from now on.
+    pub fn assertion(&self, provider: &str, subject: &str, audience: &str, lifetime: i64) -> String {
+        self.state.assertion(provider, subject, audience, lifetime)
+    }
+
     /// The certificate authority to trust, in PEM. Plain http has none.
     pub fn ca_pem(&self) -> Option<&str> {
         self.state.tls.as_ref().map(|tls| tls.ca_pem.as_str())

@@ -1,7 +1,10 @@
 //! The signing keys of the issuer, what they sign, and the random texts of everything else.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use p256::ecdsa::{Signature, SigningKey, signature::Signer};
+use p256::ecdsa::{
+    Signature, SigningKey,
+    signature::{Signer, Verifier},
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -82,6 +85,14 @@ impl SigningKeys {
         self.sign_under(&json!({ "alg": "ES256", "typ": "JWT", "kid": self.kid }), claims)
     }
 
+    /// What a JWT of ours says; `None` for anybody else's.
+    pub(crate) fn verified(&self, jwt: &str) -> Option<Value> {
+        let (signed, signature) = jwt.rsplit_once('.')?;
+        let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
+        self.key.verifying_key().verify(signed.as_bytes(), &signature).ok()?;
+        decode(signed.split_once('.')?.1)
+    }
+
     fn sign_under(&self, header: &Value, claims: &Value) -> String {
         let signed = signed(header, claims);
         let signature: Signature = self.key.sign(signed.as_bytes());
@@ -113,6 +124,11 @@ fn random_key() -> SigningKey {
 /// `at_hash` (OpenID Connect Core section 3.1.3.6) of an access token, under ES256.
 pub(crate) fn half_hash(access_token: &str) -> String {
     URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token)[..16])
+}
+
+/// JSON out of base64url.
+pub(crate) fn decode(text: &str) -> Option<Value> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
 
 /// JSON in base64url, as in JWTs and `client_info`.

@@ -64,7 +64,10 @@ pub use request::SeenRequest;
 pub use route::{Authority, Matching, Route};
 pub use running::RunningIssuer;
 pub use settings::{
-    AccessTokenForm, AuthorizationFlaw, Decision, ExpiresIn, IdTokenFlaw, Rotation, Settings, Transport,
+    AccessTokenForm, AuthorizationFlaw, Decision, ExpiresIn, ExpiryForm, IdTokenFlaw,
+    ManagedIdentitySettings, Rotation, Settings, Transport,
 };
 pub use state::IssuedToken;
-pub use world::{Client, Subscription, Tenant, User, World};
+pub use world::{
+    Client, FederatedCredential, Identity, SubjectNameIssuer, Subscription, Tenant, User, World,
+};

@@ -26,6 +26,10 @@ pub enum Route {
     Verification,
     /// Azure Resource Manager: tenants and subscriptions.
     Arm,
+    /// Where a job of a build server gets its assertion.
+    Assertion,
+    /// Where a process gets a token of its host's.
+    ManagedIdentity,
     /// Nothing of the above.
     Unknown,
 }
@@ -113,6 +117,11 @@ pub(crate) enum Endpoint {
     ArmTenants,
     ArmSubscriptions,
     ArmSubscription,
+    GitHubAssertion,
+    PipelinesAssertion,
+    AppService,
+    CloudShell,
+    Metadata,
     Unknown,
 }
 
@@ -138,6 +147,11 @@ impl Endpoint {
         }
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match segments[..] {
+            ["github", "id-token"] => (Self::GitHubAssertion, None),
+            ["pipelines", "oidc"] => (Self::PipelinesAssertion, None),
+            ["msi", "token"] => (Self::AppService, None),
+            ["oauth2", "token"] => (Self::CloudShell, None),
+            ["metadata", "identity", "oauth2", "token"] => (Self::Metadata, None),
             ["devicelogin"] => (Self::Verification, None),
             ["tenants"] => (Self::ArmTenants, None),
             ["subscriptions"] => (Self::ArmSubscriptions, None),
@@ -163,6 +177,8 @@ impl Endpoint {
             Self::Revocation => Route::Revocation,
             Self::Verification => Route::Verification,
             Self::ArmTenants | Self::ArmSubscriptions | Self::ArmSubscription => Route::Arm,
+            Self::GitHubAssertion | Self::PipelinesAssertion => Route::Assertion,
+            Self::AppService | Self::CloudShell | Self::Metadata => Route::ManagedIdentity,
             Self::Unknown => Route::Unknown,
         }
     }

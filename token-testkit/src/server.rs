@@ -80,7 +80,8 @@ async fn work(state: Arc<State>, request: Arc<SeenRequest>, flight: Option<InFli
 
     let (latency, skew) = {
         let memory = state.read();
-        (memory.settings.latency_ms(request.route), memory.settings.date_skew)
+        let settings = &memory.settings;
+        (settings.latency_ms(request.route), settings.date_skew + settings.clock_shift)
     };
     let delay = if let Some(Fault::Delay { ms }) = fault { ms } else { 0 };
     if latency + delay > 0 {

@@ -74,8 +74,60 @@ pub struct Settings {
     pub latency_ms: BTreeMap<Route, u64>,
     /// How far the `Date` of every answer is off.
     pub date_skew: i64,
+    /// How far the issuer's whole clock is ahead.
+    pub clock_shift: i64,
+    /// How long assertions live that a build server gives.
+    pub assertion_lifetime: u64,
+    /// How the managed identity services of the host behave.
+    pub managed_identity: ManagedIdentitySettings,
     /// Who and what exists.
     pub world: World,
+}
+
+/// How the managed identity services of the host behave.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ManagedIdentitySettings {
+    /// How an answer says when its token ends.
+    pub expiry: ExpiryForm,
+    /// The file that the agent of Azure Arc says its key is in.
+    pub arc_key_file: String,
+    /// What has to be in that file.
+    pub arc_key: String,
+    /// Whether the agent of Azure Arc knows the machine's own identity only, and says nothing when asked for another.
+    pub old_arc_agent: bool,
+}
+
+/// How an answer says when its token ends: what has been seen of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpiryForm {
+    /// `expires_in` and `expires_on`, both texts.
+    #[default]
+    Both,
+    /// `"expires_on": "1800003600"`
+    UnixText,
+    /// `"expires_on": 1800003600`
+    UnixNumber,
+    /// `"expires_on": "2027-01-15T08:00:00+00:00"`
+    Iso8601,
+    /// `"expires_on": "01/15/2027 08:00:00 +00:00"`
+    MonthFirst,
+    /// `"expires_on": "01/15/2027 8:00:00 AM +00:00"`
+    HalfDays,
+    /// `"expires_in": "3600"`
+    SecondsText,
+}
+
+impl Default for ManagedIdentitySettings {
+    fn default() -> Self {
+        Self {
+            expiry: ExpiryForm::default(),
+            arc_key_file: "/var/opt/azcmagent/tokens/agent.key".into(),
+            arc_key: "arc-key-s3cret".into(),
+            old_arc_agent: false,
+        }
+    }
 }
 
 /// How clients connect.
@@ -248,6 +300,9 @@ impl Default for Settings {
             page_size: None,
             latency_ms: BTreeMap::new(),
             date_skew: 0,
+            clock_shift: 0,
+            assertion_lifetime: 300,
+            managed_identity: ManagedIdentitySettings::default(),
             world: World::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Everything that the issuer remembers, behind one lock.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -39,6 +39,15 @@ pub(crate) struct Memory {
     pub(crate) authorization_codes: AuthorizationCodes,
     pub(crate) families: Families,
     pub(crate) access_tokens: HashMap<String, IssuedToken>,
+    /// The ids of client assertions that were shown.
+    pub(crate) shown_assertions: HashSet<String>,
+}
+
+impl Memory {
+    /// The issuer's time, in POSIX seconds.
+    pub(crate) fn now(&self) -> i64 {
+        chrono::Utc::now().timestamp() + self.settings.clock_shift
+    }
 }
 
 /// Whom a grant is for.
@@ -84,6 +93,7 @@ impl State {
                 authorization_codes: AuthorizationCodes::default(),
                 families: Families::default(),
                 access_tokens: HashMap::new(),
+                shown_assertions: HashSet::new(),
             }),
             changed: watch::Sender::new(()),
         }
@@ -91,6 +101,24 @@ impl State {
 
     pub(crate) fn oidc_issuer(&self) -> String {
         format!("{}{}", self.base, self.path)
+    }
+
+    pub(crate) fn federation(&self, provider: &str) -> String {
+        format!("{}/federation/{provider}", self.base)
+    }
+
+    /// A signed assertion about somebody, for somebody.
+    pub(crate) fn assertion(&self, provider: &str, subject: &str, audience: &str, lifetime: i64) -> String {
+        let now = self.read().now();
+        self.keys.sign(&serde_json::json!({
+            "iss": self.federation(provider),
+            "sub": subject,
+            "aud": audience,
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime,
+            "jti": crate::jwks::random_text(12),
+        }))
     }
 
     pub(crate) fn control(&self) -> String {

@@ -15,6 +15,8 @@ pub struct World {
     pub subscriptions: Vec<Subscription>,
     /// The confidential clients. Every other client id is taken for a public client.
     pub clients: Vec<Client>,
+    /// The managed identities of the host; the first is the host's own.
+    pub identities: Vec<Identity>,
 }
 
 /// A person.
@@ -67,6 +69,49 @@ pub struct Client {
     pub oid: String,
     /// Its secret.
     pub secret: String,
+    /// The certificates whose keys sign its assertions, in PEM.
+    #[serde(default)]
+    pub certificates: Vec<String>,
+    /// Whose certificates do so without being known, where they come along.
+    #[serde(default)]
+    pub subject_name_issuer: Option<SubjectNameIssuer>,
+    /// Whose assertions about whom prove it.
+    #[serde(default)]
+    pub federated: Vec<FederatedCredential>,
+}
+
+/// A subject, and the authority that has to have signed its certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectNameIssuer {
+    /// The subject, as in `CN=build.contoso.example`.
+    pub subject: String,
+    /// The authority's certificate, in PEM.
+    pub authority: String,
+}
+
+/// An assertion that proves a client: all three have to be letter by letter those in the assertion.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FederatedCredential {
+    /// The last part of [`Issuer::federation`](crate::Issuer::federation).
+    pub provider: String,
+    /// Whom the assertion is about.
+    pub subject: String,
+    /// Whom it is for.
+    pub audience: String,
+}
+
+/// A managed identity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The client id.
+    pub client_id: String,
+    /// The object id.
+    pub object_id: String,
+    /// The resource id.
+    pub resource_id: String,
 }
 
 impl World {
@@ -88,6 +133,30 @@ impl World {
     pub const CLIENT_ID: &str = "aaaaaaaa-0000-4000-8000-000000000001";
     /// The secret of the service principal. It holds what form encoding changes, so that Basic is tested in earnest.
     pub const CLIENT_SECRET: &str = "s3cret:+ä/%~";
+
+    /// What the job of GitHub Actions is to its provider.
+    pub const GITHUB_SUBJECT: &str = "repo:contoso/app:ref:refs/heads/main";
+    /// What the job of Azure Pipelines is, by its service connection [`CONNECTION`](Self::CONNECTION).
+    pub const PIPELINES_SUBJECT: &str = "sc://contoso/app/deploy";
+    /// The id of the service connection.
+    pub const CONNECTION: &str = "cccccccc-0000-4000-8000-000000000001";
+    /// What a pod of Kubernetes is.
+    pub const POD_SUBJECT: &str = "system:serviceaccount:build:agent";
+    /// Whom assertions for Microsoft's public cloud are for.
+    pub const AUDIENCE: &str = "api://AzureADTokenExchange";
+    /// What a job asks for its assertion with.
+    pub const JOB_TOKEN: &str = "job-token/s3cret";
+    /// What a process proves with that it is of the app, in App Service.
+    pub const IDENTITY_HEADER: &str = "identity-header-s3cret";
+    /// The client id of the host's own managed identity.
+    pub const SYSTEM_ASSIGNED: &str = "dddddddd-0000-4000-8000-000000000001";
+    /// The client id of the managed identity that the host was given.
+    pub const USER_ASSIGNED: &str = "dddddddd-0000-4000-8000-000000000002";
+    /// Its object id.
+    pub const USER_ASSIGNED_OBJECT: &str = "eeeeeeee-0000-4000-8000-000000000002";
+    /// Its resource id.
+    pub const USER_ASSIGNED_RESOURCE: &str = "/subscriptions/bbbbbbbb-0000-4000-8000-000000000001/resourcegroups/build/\
+         providers/Microsoft.ManagedIdentity/userAssignedIdentities/agent";
 
     pub(crate) fn user(&self, name: &str) -> Option<&User> {
         self.users.iter().find(|user| user.name == name)
@@ -136,7 +205,32 @@ impl Default for World {
                 id: Self::CLIENT_ID.into(),
                 oid: "44444444-4444-4444-4444-444444444444".into(),
                 secret: Self::CLIENT_SECRET.into(),
+                certificates: Vec::new(),
+                subject_name_issuer: None,
+                federated: [
+                    ("github", Self::GITHUB_SUBJECT),
+                    ("pipelines", Self::PIPELINES_SUBJECT),
+                    ("cluster", Self::POD_SUBJECT),
+                ]
+                .map(|(provider, subject)| FederatedCredential {
+                    provider: provider.into(),
+                    subject: subject.into(),
+                    audience: Self::AUDIENCE.into(),
+                })
+                .into(),
             }],
+            identities: vec![
+                Identity {
+                    client_id: Self::SYSTEM_ASSIGNED.into(),
+                    object_id: "eeeeeeee-0000-4000-8000-000000000001".into(),
+                    resource_id: "/subscriptions/bbbbbbbb-0000-4000-8000-000000000001/vm".into(),
+                },
+                Identity {
+                    client_id: Self::USER_ASSIGNED.into(),
+                    object_id: Self::USER_ASSIGNED_OBJECT.into(),
+                    resource_id: Self::USER_ASSIGNED_RESOURCE.into(),
+                },
+            ],
         }
     }
 }

@@ -33,6 +33,11 @@ const NEEDS: &[Need] = &[
         why: "to run the cache on Redis against real servers",
     },
     Need {
+        thing: Thing::Program("openssl"),
+        package: "openssl",
+        why: "to sign in with certificates in every form in which they are made",
+    },
+    Need {
         thing: Thing::File("/usr/share/zoneinfo/Australia/Lord_Howe"),
         package: "tzdata",
         why: "to test local times in zones that fold and skip",

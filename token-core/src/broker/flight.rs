@@ -256,8 +256,8 @@ impl Flight {
         let host = inner.host().await;
         throttle::check(&inner.store, &*inner.clock, &credential, request.tenant.as_deref(), &host).await?;
         self.refused_a_moment_ago(&credential, &access)?;
-        let http = grant::request(&credential, request)?;
-        Ok(Judged::Spend(Box::new(Spendable { version, credential, access, http })))
+        let asking = grant::asking(&credential, request)?;
+        Ok(Judged::Spend(Box::new(Spendable { version, credential, access, asking })))
     }
 
     /// The profile may know a newer sign-in of this account.

@@ -27,6 +27,11 @@ impl Flight {
                 return self.refused(noted, refusal.clone(), may_be_spent).await;
             }
             GrantErrorKind::Refused(_) => (Some(Reason::Throttled { tenant }), ISSUER_TROUBLE),
+            // A host's service is asked by nobody else, and what it says is of no concern to other hosts.
+            GrantErrorKind::Throttled { retry_after } if credential.endpoints.is_host() => {
+                let seconds = i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX);
+                (Some(Reason::Unreachable { host: &host }), seconds.min(LEFT_ALONE))
+            }
             GrantErrorKind::Throttled { retry_after } => {
                 let seconds = i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX);
                 (Some(Reason::Throttled { tenant }), seconds)

@@ -9,12 +9,11 @@ use crate::cache::Version;
 use crate::credential::{Credential, Grant, Note, State};
 use crate::error::{BrokerError, GrantError, GrantErrorKind};
 use crate::faults;
-use crate::grant::{self, TokenAnswer};
+use crate::grant::{self, Asking, Means, TokenAnswer};
 use crate::key::{Key, hex};
 use crate::rescue::Reserved;
 use crate::store::{Slot, Written};
 use crate::token::Fingerprint;
-use crate::transport::HttpRequest;
 use crate::wait::{Deadline, pause};
 
 /// A credential as it was loaded under the lease, ready to be spent.
@@ -22,7 +21,7 @@ pub(super) struct Spendable {
     pub(super) version: Version,
     pub(super) credential: Credential,
     pub(super) access: Slot<StoredAccess>,
-    pub(super) http: HttpRequest,
+    pub(super) asking: Asking,
 }
 
 /// A credential whose note is in the store, or one of which nothing can be lost.
@@ -125,11 +124,14 @@ impl Flight {
             }
             let within = noted.exchange.left(clock);
             let connect = if self.due { CONNECT_WHEN_DUE.min(within) } else { within };
-            let http = noted.spendable.http.clone();
-            let asked = grant::asked(&noted.spendable.credential, &self.request);
-            let claims = self.request.claims_fingerprint();
-            let answer =
-                grant::exchange(&*inner.transport, http, &asked, claims, clock, connect, within).await;
+            let means = Means {
+                transport: &*inner.transport,
+                surroundings: &inner.surroundings,
+                clock,
+                connect_timeout: connect,
+            };
+            let Spendable { credential, asking, .. } = &*noted.spendable;
+            let answer = grant::obtain(&means, credential, asking, &self.request, within).await;
             let error = match answer {
                 Ok(answer) => return Sent::Answered(Box::new(answer)),
                 Err(error) => error,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDateTime};
 use serde_json::{Map, Value};
 
 use super::TokenAnswer;
@@ -44,7 +45,7 @@ pub(super) fn token(
     };
     let received_at = received_at(now, response.date);
     let life = number(members.get("expires_in"))
-        .or_else(|| number(members.get("expires_on")).map(|end| end.saturating_sub(received_at)))
+        .or_else(|| end(members.get("expires_on")?).map(|end| end.saturating_sub(received_at)))
         .unwrap_or(DEFAULT_LIFE)
         .clamp(0, LONGEST_LIFE);
     let scopes = match members.get("scope").and_then(Value::as_str) {
@@ -119,6 +120,22 @@ pub(crate) fn number(value: Option<&Value>) -> Option<i64> {
         .or_else(|| text.parse::<f64>().ok().filter(|float| float.is_finite()).map(|float| float as i64))
 }
 
+/// When a token ends by its `expires_on`, which managed identities write in many ways: POSIX seconds as a number or a
+/// text, and a date and time in ISO 8601 or as in the United States.
+fn end(value: &Value) -> Option<i64> {
+    if let Some(number) = number(Some(value)) {
+        return Some(number);
+    }
+    let text = value.as_str()?.trim();
+    let with_zone = ["%m/%d/%Y %I:%M:%S %p %:z", "%m/%d/%Y %H:%M:%S %:z", "%Y-%m-%dT%H:%M:%S%.f%:z"];
+    if let Some(end) = with_zone.iter().find_map(|form| DateTime::parse_from_str(text, form).ok()) {
+        return Some(end.timestamp());
+    }
+    let without = ["%m/%d/%Y %H:%M:%S %p %:z", "%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M:%S%.f"];
+    let naive = without.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    naive.map(|end| end.and_utc().timestamp())
+}
+
 /// Takes a text out of an answer without leaving a copy of it behind. An empty one counts as absent.
 pub(super) fn take_secret(members: &mut Map<String, Value>, name: &str) -> Option<Secret> {
     match members.remove(name) {
@@ -166,12 +183,13 @@ fn refusal(response: &HttpResponse, said: &HttpRequest) -> Option<OAuthError> {
         description: text("error_description"),
         suberror: text("suberror"),
         claims,
+        assertion: None,
     })
 }
 
 /// An issuer's words as they may be shown and kept: without what a terminal obeys (line breaks stay, Microsoft's
 /// texts have them), and without any secret of the request, which some issuers quote.
-fn shown(text: &str, said: &HttpRequest) -> String {
+pub(super) fn shown(text: &str, said: &HttpRequest) -> String {
     let mut text = said
         .secrets()
         .iter()

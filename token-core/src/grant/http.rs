@@ -10,7 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime};
 use reqwest::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use reqwest::{Client, redirect, retry};
 use rustls::pki_types::CertificateDer;
@@ -20,10 +21,10 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use zeroize::Zeroizing;
 
 use super::unsendable;
-use crate::authority::{is_loopback, require_https};
+use crate::authority::is_loopback;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{GrantError, GrantErrorKind};
-use crate::transport::{HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, endpoint};
+use crate::transport::{Destination, HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, endpoint};
 
 /// HTTP/1.1 over TLS, by the system's certificates (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, or of a file) and the proxy of
 /// the environment (`HTTPS_PROXY`, `NO_PROXY`), which is never used for this host's loopback.
@@ -55,13 +56,13 @@ impl Transport for HttpTransport {
         request: HttpRequest,
         connect_timeout: Duration,
     ) -> Result<HttpResponse, GrantError> {
-        require_https(&request.url).map_err(|source| unsendable(&request.url, source))?;
-        let loopback = is_loopback(&request.url);
+        request.check().map_err(|source| unsendable(&request.url, source))?;
+        let direct = request.destination == Destination::Host || is_loopback(&request.url);
         let plain = request.url.scheme() == "http";
         // Reading a few hundred certificates blocks for milliseconds.
         let authorities = self.authorities.clone();
         let tls = move || if plain { Ok(tls_to_nobody()?) } else { tls(authorities.as_deref()) };
-        let client = tokio::task::spawn_blocking(move || client(connect_timeout, loopback, tls()?))
+        let client = tokio::task::spawn_blocking(move || client(connect_timeout, direct, tls()?))
             .await
             .map_err(|source| unsendable(&request.url, source))?
             .map_err(|source| unsendable(&request.url, source))?;
@@ -74,7 +75,7 @@ impl Transport for HttpTransport {
 
 fn client(
     connect_timeout: Duration,
-    loopback: bool,
+    direct: bool,
     tls: ClientConfig,
 ) -> Result<Client, Box<dyn Error + Send + Sync>> {
     let mut client = Client::builder()
@@ -86,7 +87,7 @@ fn client(
         .retry(retry::never())
         .referer(false)
         .user_agent(concat!("token/", env!("CARGO_PKG_VERSION")));
-    if loopback {
+    if direct {
         // A proxy named for http would get in the clear what must not leave this host.
         client = client.no_proxy();
     }
@@ -140,6 +141,8 @@ fn prepared(client: &Client, request: HttpRequest) -> Result<reqwest::Request, G
     let url = request.url.clone();
     let mut builder = match request.method {
         Method::Get => client.get(url),
+        // Without a form there is no body, which some servers want to be told.
+        Method::Post if request.form.is_empty() => client.post(url).header(CONTENT_LENGTH, 0),
         Method::Post => client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded"),
     };
     for (name, value) in &request.headers {
@@ -150,7 +153,7 @@ fn prepared(client: &Client, request: HttpRequest) -> Result<reqwest::Request, G
             unsendable(&request.url, "the token or client secret has characters that no header has")
         })?;
         value.set_sensitive(true);
-        builder = builder.header(AUTHORIZATION, value);
+        builder = builder.header(authorization.header_name(), value);
     }
     if let Some(body) = request.body() {
         builder = builder.body(body.as_bytes().to_vec());
@@ -168,6 +171,7 @@ async fn received(mut response: reqwest::Response, from: &str) -> Result<HttpRes
         retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(value, date)),
         max_age: header(headers, CACHE_CONTROL).and_then(max_age),
         content_type: header(headers, CONTENT_TYPE).map(str::to_owned),
+        www_authenticate: header(headers, WWW_AUTHENTICATE).map(str::to_owned),
         body: Zeroizing::new(Vec::new()),
     };
     let mut body = Zeroizing::new(Vec::with_capacity(usual_room(response.content_length())));

@@ -382,6 +382,7 @@ impl Parameters {
             description,
             suberror,
             claims: None,
+            assertion: None,
         });
         found.code = found.code.filter(|code| !code.expose().is_empty());
         Ok(found)

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::{asked, authenticated, claims, microsoft, microsoft_scopes, unsendable};
 use crate::credential::{Credential, Endpoints};
-use crate::error::{BrokerError, GrantError};
+use crate::error::{BrokerError, GrantError, GrantErrorKind};
 use crate::request::TokenRequest;
 use crate::secret::Secret;
 use crate::token::RefreshToken;
@@ -57,6 +57,9 @@ pub(super) fn token_endpoint(credential: &Credential, request: &TokenRequest) ->
         match &credential.endpoints {
             Endpoints::Microsoft { authority_host: url, .. } | Endpoints::Issuer { token: url, .. } => {
                 unsendable(url, source)
+            }
+            Endpoints::Host { .. } => {
+                GrantError::new(GrantErrorKind::Unsendable, credential.endpoints.authority()).because(source)
             }
         }
     })

@@ -221,6 +221,7 @@ async fn elsewhere_identity_is_asked_for_where_it_is_offered() {
         authorization_response_iss_parameter_supported: false,
         scopes_supported: scopes.map(texts),
         token_endpoint_auth_methods_supported: None,
+        token_endpoint_auth_signing_alg_values_supported: None,
         grant_types_supported: None,
         keep_until: 0,
     };

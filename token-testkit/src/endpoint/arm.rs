@@ -110,7 +110,7 @@ fn bearer(state: &State, request: &SeenRequest) -> Result<IssuedToken, Answer> {
     let Some(token) = memory.access_tokens.get(presented) else {
         return refused("InvalidAuthenticationToken", "The access token is invalid.");
     };
-    if token.expires_on <= chrono::Utc::now().timestamp() {
+    if token.expires_on <= memory.now() {
         return refused("ExpiredAuthenticationToken", "The access token expiry is in the past.");
     }
     if token.family.is_some_and(|family| !memory.families.is_alive(family)) {

@@ -3,7 +3,11 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::form_urlencoded;
 
-use crate::{Authority, OAuthError, SeenRequest, World};
+use super::client_assertion;
+use crate::{
+    Authority, OAuthError, SeenRequest, World,
+    state::{Memory, State},
+};
 
 /// The client of a request, authenticated where it is a confidential one.
 pub(super) struct AuthenticatedClient {
@@ -11,10 +15,11 @@ pub(super) struct AuthenticatedClient {
     pub(super) confidential: bool,
 }
 
-/// Authenticates the client (RFC 6749 section 2.3). An assertion is taken at its word: only its form is checked.
+/// Authenticates the client (RFC 6749 section 2.3).
 pub(super) fn client(
+    state: &State,
+    memory: &mut Memory,
     request: &SeenRequest,
-    world: &World,
     authority: Authority,
 ) -> Result<AuthenticatedClient, OAuthError> {
     let basic = match request.header("authorization") {
@@ -39,18 +44,17 @@ pub(super) fn client(
         }
     };
     let secret = basic.as_ref().map(|(_, secret)| secret.as_str()).or_else(|| request.field("client_secret"));
-    let Some(known) = world.client(&id) else {
+    let Some(known) = memory.settings.world.client(&id).cloned() else {
         return match secret {
             None => Ok(AuthenticatedClient { id, confidential: false }),
             Some(_) => Err(unknown(&id, authority)),
         };
     };
     let asserted = request.field("client_assertion_type")
-        == Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-        && request.field("client_assertion").is_some_and(|jwt| jwt.split('.').count() == 3);
+        == Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     match secret {
         Some(secret) if secret == known.secret => {}
-        None if asserted => {}
+        None if asserted => client_assertion::check(state, memory, request, &known, authority)?,
         Some(_) => {
             return Err(OAuthError::new("invalid_client").status(401).description(&format!(
                 "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the \

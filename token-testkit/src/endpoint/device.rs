@@ -11,8 +11,8 @@ pub(super) fn answer(
     authority: Authority,
 ) -> Result<Answer, OAuthError> {
     state.change(|memory| {
+        let client = authorization::client(state, memory, request, authority)?;
         let settings = &memory.settings;
-        let client = authorization::client(request, &settings.world, authority)?;
         let tenant = authorization::tenant(request, &settings.world)?;
         let scopes: Vec<String> = request.scopes().into_iter().map(str::to_owned).collect();
         if authority == Authority::Microsoft && scopes.is_empty() {

@@ -23,7 +23,9 @@ pub(super) fn openid_connect(state: &State) -> Answer {
         "grant_types_supported": [
             "authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code",
         ],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported":
+            ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
+        "token_endpoint_auth_signing_alg_values_supported": ["PS256", "RS256", "ES256", "ES384"],
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         // What no client has heard of, it must leave alone (RFC 8414 section 3.2).
         "frontchannel_flux_supported": true,

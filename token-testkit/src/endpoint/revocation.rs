@@ -8,7 +8,7 @@ pub(super) fn answer(state: &State, request: &SeenRequest) -> Result<Answer, OAu
         if !memory.settings.revocation {
             return Ok(Answer::empty(404));
         }
-        let client = authorization::client(request, &memory.settings.world, Authority::OpenIdConnect)?;
+        let client = authorization::client(state, memory, request, Authority::OpenIdConnect)?;
         let Some(token) = request.field("token") else {
             return Err(OAuthError::new("invalid_request").description("There is no token to revoke."));
         };

@@ -1,6 +1,5 @@
 //! The token endpoint: authorization codes, device codes, refresh tokens and client credentials turn into tokens.
 
-use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::authorization::{self, AuthenticatedClient};
@@ -34,7 +33,7 @@ pub(super) fn answer(
     authority: Authority,
 ) -> Result<Answer, OAuthError> {
     let (grant, settings) = state.change(|memory| {
-        let client = authorization::client(request, &memory.settings.world, authority)?;
+        let client = authorization::client(state, memory, request, authority)?;
         let tenant = authorization::tenant(request, &memory.settings.world)?;
         let grant = match request.grant_type() {
             Some(DEVICE_CODE) => redeem_device_code(memory, request, authority, &client),
@@ -62,7 +61,7 @@ pub(super) fn answer(
         client_id: grant.client_id.clone(),
         tenant: grant.tenant.clone(),
         scopes: grant.scopes.clone(),
-        expires_on: Utc::now().timestamp() + settings.lifetime as i64,
+        expires_on: state.read().now() + settings.lifetime as i64,
         family: grant.family,
     };
     let access_token = match settings.access_tokens {
@@ -406,7 +405,7 @@ fn issuer(state: &State, grant: &Grant) -> String {
 }
 
 fn id_token_claims(state: &State, grant: &Grant, authority: Authority) -> Value {
-    let now = Utc::now().timestamp();
+    let now = state.read().now();
     let mut claims = json!({
         "iss": issuer(state, grant),
         "aud": grant.client_id,
