@@ -8,7 +8,7 @@ use token_core::authority::Cloud;
 use token_core::grant::http::HttpTransport;
 use token_core::{
     Account, AccountKind, Broker, BrokerError, CacheErrorKind, Clock, KeyRing, Profile, Rescue, SealError,
-    SystemClock, Transport,
+    Surroundings, SystemClock, Transport,
 };
 use tokio::runtime::Runtime;
 
@@ -145,6 +145,11 @@ impl App {
         })
     }
 
+    /// Where assertions and managed identities of this host are found.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings::new(|name| PROCESS.text(name))
+    }
+
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
     }
@@ -186,7 +191,8 @@ impl App {
     /// A broker on a cache, which names this process in its notes.
     pub(crate) fn broker_on(&self, backend: &Backend, keys: KeyRing) -> Broker {
         let broker = Broker::new(backend.cache(), keys, self.transport())
-            .with_rescue(backend.rescue(&self.config.paths.state));
+            .with_rescue(backend.rescue(&self.config.paths.state))
+            .with_surroundings(self.surroundings());
         match &self.config.user {
             Some(user) => broker.with_name(format!("{user}, process {}", std::process::id())),
             None => broker,
@@ -228,6 +234,16 @@ impl App {
                 format!(
                     "{program} login --service-principal --username {name} --password … --tenant {tenant}"
                 )
+            }
+            AccountKind::SystemAssignedIdentity => format!("{program} login --identity"),
+            AccountKind::UserAssignedIdentity => {
+                let (option, id) = match name.split_once('-') {
+                    Some(("MSIObject", id)) => ("--object-id", id),
+                    Some(("MSIResource", id)) => ("--resource-id", id),
+                    Some((_, id)) => ("--client-id", id),
+                    None => ("--client-id", name.as_str()),
+                };
+                format!("{program} login --identity {option} {id}")
             }
             AccountKind::Subject => format!("{program} login --issuer {issuer}"),
             AccountKind::Client => format!("{program} login --issuer {issuer} --client-secret …"),

@@ -67,7 +67,7 @@ pub(crate) struct Verbosity {
 #[command(defer = true)]
 pub(crate) enum Command {
     /// Sign in
-    Login(Login),
+    Login(Box<Login>),
     /// Sign out
     Logout(Logout),
     /// Accounts, subscriptions and their tokens

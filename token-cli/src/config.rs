@@ -39,6 +39,10 @@ pub(crate) struct Config {
     pub(crate) log: Option<String>,
     /// The authorities that Azure CLI is told to trust, where nothing says so for everybody.
     pub(crate) authorities: Option<PathBuf>,
+    /// Whether the tokens of managed identities may go to a cache that other hosts share.
+    pub(crate) share_managed_identities: bool,
+    /// `AZURE_AUTHORITY_HOST`, which SDKs and workload identity say the cloud by.
+    pub(crate) authority_host: Option<String>,
     /// Whether to say that we can handle claims challenges, as Azure CLI does.
     pub(crate) handles_claims: bool,
     /// Whether `login` on a terminal lets a person choose the subscription.
@@ -122,6 +126,8 @@ struct File {
     #[serde(default)]
     allow_network_file_system: bool,
     #[serde(default)]
+    share_managed_identities: bool,
+    #[serde(default)]
     redis: RedisTable,
     #[serde(default)]
     clouds: BTreeMap<String, CloudTable>,
@@ -198,6 +204,8 @@ impl Config {
                 .all(|name| environment.path(name).is_none())
                 .then(|| environment.path("REQUESTS_CA_BUNDLE"))
                 .flatten(),
+            share_managed_identities: content.share_managed_identities,
+            authority_host: environment.text("AZURE_AUTHORITY_HOST"),
             handles_claims: environment.text("AZURE_IDENTITY_DISABLE_CP1").is_none(),
             asks_for_subscription: az.asks_for_subscription,
             file,

@@ -15,6 +15,7 @@ mod output;
 mod paths;
 mod private_file;
 mod program;
+mod proof;
 mod qr;
 mod query;
 mod report;

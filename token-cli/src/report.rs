@@ -19,6 +19,7 @@ use crate::backend;
 use crate::config::PROCESS;
 use crate::output;
 use crate::program;
+use crate::proof;
 
 /// A command that failed.
 #[derive(Debug)]
@@ -387,6 +388,9 @@ impl Failure {
     /// With what is behind a refusal and what helps: `sign_in` is the command that signs the account in again, and
     /// there is none for a sign-in that has just been refused.
     pub(crate) fn advised(self, refusal: &OAuthError, sign_in: Option<&str>) -> Self {
+        if refusal.assertion.is_some() {
+            return proof::explained(self, refusal);
+        }
         let failure = self.behind(refusal);
         let Some(advice) = refusal.advice() else { return failure };
         let hint = match (advice.remedy, sign_in) {
@@ -425,6 +429,9 @@ impl Failure {
 
     /// With what helps where a request brought nothing; `later` says what becomes of the next one.
     pub(crate) fn helped(self, error: &GrantError, later: &str) -> Self {
+        if error.source().is_some_and(proof::is_about) {
+            return proof::hinted(self, error);
+        }
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         match &error.kind {
             GrantErrorKind::Unreachable | GrantErrorKind::Unsendable if cause.contains("authorit") => {

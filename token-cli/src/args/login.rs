@@ -53,15 +53,27 @@ pub(crate) struct Principal {
     /// list of processes
     #[arg(long, short, value_name = "SECRET")]
     pub(crate) password: Option<String>,
-    /// File with its certificate and private key
+    /// File with its certificate and private key: PEM or PKCS#12
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<String>,
+    /// Password of that file, in the forms of --password
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) certificate_password: Option<String>,
     /// Send the certificate along, for an application that trusts its subject name and issuer
     #[arg(long)]
     pub(crate) use_cert_sn_issuer: bool,
     /// Token of another identity provider that the application trusts
     #[arg(long, value_name = "JWT")]
     pub(crate) federated_token: Option<String>,
+    /// File with such a token that somebody keeps current; it is read anew for every exchange
+    #[arg(long, value_name = "FILE")]
+    pub(crate) federated_token_file: Option<String>,
+    /// Prove it by the job of GitHub Actions that runs this
+    #[arg(long)]
+    pub(crate) github_actions: bool,
+    /// Prove it by the job of Azure Pipelines that runs this, with the id of its service connection
+    #[arg(long, value_name = "CONNECTION")]
+    pub(crate) azure_pipelines: Option<String>,
 }
 
 // The identity of the machine or service that we run on.

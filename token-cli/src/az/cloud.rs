@@ -3,14 +3,16 @@
 use std::io;
 
 use token_core::authority::Cloud;
+use url::Url;
 
 use crate::config::{CloudTable, Config, DEFAULT_CLOUD, Origin};
 use crate::private_file;
+use crate::program;
 use crate::report::{Exit, Failure};
 
 /// The cloud that is configured.
 pub(crate) fn active(config: &Config) -> Result<Cloud, Failure> {
-    let wanted = &config.cloud.value;
+    let wanted = &named_by_sdks(config)?.unwrap_or_else(|| config.cloud.value.clone());
     match find(config, wanted)? {
         Some(cloud) => Ok(cloud),
         None => {
@@ -88,3 +90,37 @@ fn names(config: &Config) -> Vec<String> {
     let built_in = Cloud::built_in().into_iter().map(|cloud| cloud.name);
     config.clouds.keys().cloned().chain(built_in).collect()
 }
+
+/// The cloud that `AZURE_AUTHORITY_HOST` names, where the config names none. SDKs, and the workload identity of
+/// Kubernetes, name the cloud so; Azure CLI does not look at it.
+fn named_by_sdks(config: &Config) -> Result<Option<String>, Failure> {
+    let Some(host) = config.authority_host.as_deref().filter(|_| config.cloud.origin == Origin::Default)
+    else {
+        return Ok(None);
+    };
+    if program::is_az() {
+        return Ok(None);
+    }
+    let of = |text: &str| Url::parse(text).ok().map(|url| url.origin());
+    // Without a scheme it is a host, as some write it.
+    let wanted = of(host).filter(url::Origin::is_tuple).or_else(|| of(&format!("https://{host}")));
+    let configured = config.clouds.iter().map(|(name, table)| (name.clone(), table.authority_host.origin()));
+    let built_in = Cloud::built_in().into_iter().map(|cloud| (cloud.name, cloud.authority_host.origin()));
+    let former = FORMER.iter().filter_map(|(host, name)| Some(((*name).to_owned(), of(host)?)));
+    let named = configured.chain(built_in).chain(former).find(|(_, origin)| Some(origin) == wanted.as_ref());
+    match named {
+        Some((name, _)) => Ok(Some(name)),
+        None => Err(Failure::new("AZURE_AUTHORITY_HOST names the authority of no cloud that is known")
+            .because(format!("it is {host:?}"))
+            .hint(format!("[clouds.NAME] in {} defines another cloud", config.file.display()))),
+    }
+}
+
+/// Other names of authorities that are still in use.
+const FORMER: [(&str, &str); 5] = [
+    ("https://login.windows.net", "AzureCloud"),
+    ("https://login.microsoft.com", "AzureCloud"),
+    ("https://sts.windows.net", "AzureCloud"),
+    ("https://login.partner.microsoftonline.cn", "AzureChinaCloud"),
+    ("https://login.usgovcloudapi.net", "AzureUSGovernment"),
+];

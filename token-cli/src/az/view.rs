@@ -29,7 +29,7 @@ pub(crate) fn subscription(
     is_default: bool,
     key: CloudKey,
 ) -> Value {
-    let user = Value::object([("name", (&account.name).into()), ("type", user_type(account.kind).into())]);
+    let user = user(account);
     let Some(seen) = subscription else {
         let mut fields = vec![
             ("name", (&account.name).into()),
@@ -81,10 +81,27 @@ fn named(key: CloudKey, mut fields: Vec<(&str, Value)>) -> Value {
     Value::object(fields)
 }
 
+/// A managed identity is a service principal whose name is what kind of identity it is.
+fn user(account: &Account) -> Value {
+    let assigned = match account.kind {
+        AccountKind::SystemAssignedIdentity => Some(("systemAssignedIdentity", "MSI")),
+        AccountKind::UserAssignedIdentity => Some(("userAssignedIdentity", account.name.as_str())),
+        _ => None,
+    };
+    let mut fields = match assigned {
+        Some((name, identity)) => vec![("name", name.into()), ("assignedIdentityInfo", identity.into())],
+        None => vec![("name", (&account.name).into())],
+    };
+    fields.push(("type", user_type(account.kind).into()));
+    Value::object(fields)
+}
+
 fn user_type(kind: AccountKind) -> &'static str {
     match kind {
         AccountKind::User => "user",
-        AccountKind::ServicePrincipal => "servicePrincipal",
+        AccountKind::ServicePrincipal
+        | AccountKind::SystemAssignedIdentity
+        | AccountKind::UserAssignedIdentity => "servicePrincipal",
         AccountKind::Client => "client",
         _ => "subject",
     }

@@ -1,7 +1,9 @@
 //! `login`
 
 mod browser;
+mod certificate;
 mod device;
+mod federated_token;
 mod issuer;
 mod managed_identity;
 mod microsoft;

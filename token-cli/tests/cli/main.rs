@@ -15,6 +15,7 @@ mod issuers;
 mod leaks;
 mod migrating;
 mod outliving;
+mod principals;
 mod printing;
 mod sharing;
 mod sign_in;

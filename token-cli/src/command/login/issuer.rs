@@ -6,11 +6,11 @@ use token_core::grant::authorization_code::{BrowserRequest, Redirect};
 use token_core::grant::device_code::DeviceRequest;
 use token_core::{
     Account, AccountKind, BrokerError, Client, ClientAuthentication, Credential, Grant, GrantErrorKind,
-    IdClaims, Secret, SignInId, Signer, State, TokenRequest,
+    IdClaims, RsaPadding, Secret, SignInId, Signer, State, TokenRequest,
 };
 
-use super::service_principal::client_credentials;
-use super::way::Page;
+use super::service_principal::{authentication, client_credentials};
+use super::way::{Page, Proof};
 use super::{Signed, browser, conclude, device, may_ask, register, secret};
 use crate::app::App;
 use crate::args::{Login, given, given_all};
@@ -47,6 +47,8 @@ struct Wanted {
     name: Option<String>,
     client_id: String,
     client_secret: Option<Secret>,
+    /// What proves the client in place of a secret.
+    proof: Option<Proof>,
     scopes: Vec<String>,
     /// Whether the client itself signs in, and nobody is asked.
     as_client: bool,
@@ -62,8 +64,7 @@ impl Wanted {
             ("--service-principal", typed.principal.service_principal),
             ("--username", given(&typed.principal.username).is_some()),
             ("--password", given(&typed.principal.password).is_some()),
-            ("--certificate", given(&typed.principal.certificate).is_some()),
-            ("--federated-token", given(&typed.principal.federated_token).is_some()),
+            ("--use-cert-sn-issuer", typed.principal.use_cert_sn_issuer),
             ("--identity", typed.managed_identity.identity),
             ("--subscription", given(&typed.subscriptions.subscription).is_some()),
             ("--skip-subscription-discovery", typed.subscriptions.skip_subscription_discovery),
@@ -120,13 +121,29 @@ impl Wanted {
             none if none.is_empty() => table.map(|table| table.scopes.clone()).unwrap_or_default(),
             scopes => scopes,
         };
-        let as_client = client_secret.is_some() && !typed.use_device_code;
+        let proof = Proof::asserted(typed)?;
+        if proof.is_some() && (typed.use_device_code || given(&typed.issuer.client_secret).is_some()) {
+            return Err(Failure::usage(
+                "--use-device-code and --client-secret do not go with another proof of the client",
+            ));
+        }
+        let as_client = proof.is_some() || (client_secret.is_some() && !typed.use_device_code);
         if !as_client {
             may_ask(typed)?;
         }
         let page = if typed.use_device_code { Page::Anywhere } else { Page::Here };
         let redirect = table.and_then(|table| table.redirect_uri.clone()).unwrap_or_else(Redirect::address);
-        Ok(Self { issuer, name: name.cloned(), client_id, client_secret, scopes, as_client, page, redirect })
+        Ok(Self {
+            issuer,
+            name: name.cloned(),
+            client_id,
+            client_secret,
+            proof,
+            scopes,
+            as_client,
+            page,
+            redirect,
+        })
     }
 
     /// The client, proving itself as the issuer wants it; in the header where it does not say (RFC 8414 §2).
@@ -209,14 +226,28 @@ async fn identified(
     device::sign_in(app, &request, &client.id, signer.as_ref()).await
 }
 
+/// How an RSA key signs for an issuer: in the stronger way, unless it says that it knows the other one only.
+fn padding(discovery: &Discovery) -> RsaPadding {
+    let known = discovery.token_endpoint_auth_signing_alg_values_supported.as_ref();
+    let knows = |name: &str| known.is_some_and(|known| known.iter().any(|algorithm| algorithm == name));
+    if knows("RS256") && !knows("PS256") { RsaPadding::Pkcs1 } else { RsaPadding::Pss }
+}
+
 async fn client(app: &App, wanted: &Wanted, discovery: &Discovery) -> Result<Signed, Failure> {
+    let client = match &wanted.proof {
+        Some(proof) => Client {
+            id: wanted.client_id.clone(),
+            authentication: authentication(app, proof, &wanted.issuer, padding(discovery))?,
+        },
+        None => wanted.client(discovery),
+    };
     let name = wanted.name.clone().unwrap_or_else(|| wanted.client_id.clone());
     let account = wanted.account(app, name, AccountKind::Client, &wanted.scopes)?;
     let credential = Credential {
         sign_in: account.sign_in.clone(),
         account: account.name.clone(),
         endpoints: discovery.endpoints(),
-        client: wanted.client(discovery),
+        client,
         scopes: wanted.scopes.clone(),
         state: State::Idle(Grant::ClientCredentials),
         last_refresh: None,

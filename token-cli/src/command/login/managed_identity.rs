@@ -1,12 +1,106 @@
 //! Signing in as what the host we run on is.
 
-use super::Signed;
-use super::way::Selector;
+use std::time::Duration;
+
+use token_core::grant::managed_identity::probe;
+use token_core::grant::{self, Means, TokenAnswer};
+use token_core::{
+    AccountKind, Client, ClientAuthentication, Credential, Endpoints, Grant, IdClaims, ManagedIdentity,
+    State, TokenRequest,
+};
+
+use super::microsoft::{account, scopes};
+use super::{CONNECT, Signed, refused};
 use crate::app::App;
 use crate::args::Login;
+use crate::az;
 use crate::report::Failure;
 
+/// How long a host is asked for its first token: its metadata may be being upgraded, which takes 70 seconds at most,
+/// and a machine that is starting waits for that.
+const ANSWER: Duration = Duration::from_secs(80);
+
 /// Asks the host for a token in its own name.
-pub(super) async fn sign_in(_app: &App, _typed: &Login, _selector: &Selector) -> Result<Signed, Failure> {
-    Err(Failure::new("this version cannot sign in with a managed identity yet"))
+pub(super) async fn sign_in(app: &App, typed: &Login, identity: &ManagedIdentity) -> Result<Signed, Failure> {
+    may_be_kept(app, identity)?;
+    let (kind, name) = named(identity);
+    // Its tenant is in its first token.
+    let mut account = account(app, &name, kind, "")?;
+    let scopes = scopes(app, typed);
+    let mut credential = Credential {
+        sign_in: account.sign_in.clone(),
+        account: name,
+        endpoints: Endpoints::Host { tenant: None },
+        client: Client { id: String::new(), authentication: ClientAuthentication::None },
+        scopes: scopes.clone(),
+        state: State::Idle(Grant::ManagedIdentity(identity.clone())),
+        last_refresh: None,
+    };
+    // A host is told of no capabilities; they name the entry, as in every later request.
+    let capabilities = az::capabilities(app.config.handles_claims);
+    let request = TokenRequest { scopes, capabilities, ..TokenRequest::new(&account) };
+    let answer = ask(app, &credential, &request).await?;
+    // As Azure CLI does: nothing else says who the host is.
+    let claims = IdClaims::read(&answer.access_token.secret).unwrap_or_default();
+    let tenant = claims.tid.ok_or_else(|| Failure::new("the token of this host does not say its tenant"))?;
+    account.tenant = Some(tenant.clone());
+    credential.client.id = claims.appid.unwrap_or_default();
+    credential.endpoints = Endpoints::Host { tenant: Some(tenant.clone()) };
+    Ok(Signed { account, credential, request: TokenRequest { tenant: Some(tenant), ..request }, answer })
+}
+
+async fn ask(app: &App, credential: &Credential, request: &TokenRequest) -> Result<TokenAnswer, Failure> {
+    let (transport, clock, surroundings) = (app.transport(), app.clock(), app.surroundings());
+    let means = Means {
+        transport: &*transport,
+        surroundings: &surroundings,
+        clock: &*clock,
+        connect_timeout: CONNECT,
+    };
+    let failed = "could not sign in with the managed identity of this host";
+    probe(&means).await.map_err(|error| refused(&error, failed))?;
+    let asking =
+        grant::asking(credential, request).map_err(|error| Failure::new(failed).caused_by(&error))?;
+    grant::obtain(&means, credential, &asking, request, ANSWER).await.map_err(|error| refused(&error, failed))
+}
+
+/// What a host is goes to nobody else, unless somebody has said so: whoever shares the cache could be it.
+fn may_be_kept(app: &App, identity: &ManagedIdentity) -> Result<(), Failure> {
+    if app.backend()?.is_local() {
+        return Ok(());
+    }
+    let cache = &app.config.cache.value;
+    let kept_here = "TOKEN_CACHE=file: keeps its tokens on this host";
+    if !app.config.share_managed_identities {
+        return Err(Failure::new(
+            "a managed identity belongs to this host, and the cache is shared with others",
+        )
+        .because(format!("the cache is {cache}"))
+        .hint(kept_here)
+        .hint(format!(
+            "share_managed_identities = true in {} lets them go to the shared cache",
+            app.config.file.display()
+        )));
+    }
+    match identity {
+        ManagedIdentity::SystemAssigned => {
+            Err(Failure::new("the own identity of a host cannot be shared with others")
+                .because("another host that refreshes its token would get one of another identity")
+                .hint(kept_here)
+                .hint("--client-id names an identity that several hosts were given"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an account of that identity is called: what Azure CLI calls its assigned identity, which tells several apart.
+fn named(identity: &ManagedIdentity) -> (AccountKind, String) {
+    match identity {
+        ManagedIdentity::SystemAssigned => {
+            (AccountKind::SystemAssignedIdentity, "systemAssignedIdentity".to_owned())
+        }
+        ManagedIdentity::ClientId(id) => (AccountKind::UserAssignedIdentity, format!("MSIClient-{id}")),
+        ManagedIdentity::ObjectId(id) => (AccountKind::UserAssignedIdentity, format!("MSIObject-{id}")),
+        ManagedIdentity::ResourceId(id) => (AccountKind::UserAssignedIdentity, format!("MSIResource-{id}")),
+    }
 }

@@ -3,6 +3,7 @@
 use token_core::authority::tenant_id;
 use token_core::{Account, AccountKind, SignInId};
 
+use super::federated_token::Federation;
 use super::way::Way;
 use super::{ANSWER, CONNECT, conclude, managed_identity, person, refused, selector, service_principal};
 use crate::app::App;
@@ -17,7 +18,8 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
     let way = Way::of(typed)?;
     let broker = app.broker_to_sign_in()?;
     let signed_in = app.run(broker, async {
-        let tenant = match given(&typed.tenant) {
+        let pod = Federation::of_pod(typed).tenant;
+        let tenant = match given(&typed.tenant).or(pod.as_deref()) {
             Some(name) => Some(resolve(app, name).await?),
             None => None,
         };

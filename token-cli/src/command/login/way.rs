@@ -1,7 +1,8 @@
 //! In which way somebody signs in at Microsoft, by the options that were typed.
 
-use token_core::Secret;
+use token_core::{ManagedIdentity, Secret};
 
+use super::federated_token::Federation;
 use super::secret;
 use crate::args::{Login, given};
 use crate::az;
@@ -16,7 +17,7 @@ pub(super) enum Way {
     /// An application, by what it proves itself with.
     ServicePrincipal { id: String, proof: Proof },
     /// What the host we run on is.
-    ManagedIdentity(Selector),
+    ManagedIdentity(ManagedIdentity),
 }
 
 /// Where a person signs in.
@@ -32,23 +33,8 @@ pub(super) enum Page {
 #[derive(Debug)]
 pub(super) enum Proof {
     Secret(Secret),
-    #[expect(dead_code, reason = "the sign-in by certificate is not there yet")]
-    Certificate {
-        file: String,
-        subject_name: bool,
-    },
-    #[expect(dead_code, reason = "the sign-in by federated token is not there yet")]
-    FederatedToken(Secret),
-}
-
-/// Which of a host's managed identities is meant.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) enum Selector {
-    /// The host's own.
-    SystemAssigned,
-    ClientId(String),
-    ObjectId(String),
-    ResourceId(String),
+    Certificate { file: String, password: Option<Secret>, subject_name: bool },
+    Federated(Federation),
 }
 
 impl Way {
@@ -57,7 +43,11 @@ impl Way {
         let principal = &typed.principal;
         let identity = typed.managed_identity.identity;
         let tenant = given(&typed.tenant);
-        let (name, password) = (given(&principal.username), given(&principal.password));
+        let password = given(&principal.password);
+        // In a pod of Kubernetes the environment says who is meant.
+        let pod = Federation::of_pod(typed);
+        let name = given(&principal.username).map(str::to_owned).or_else(|| pod.client_id.clone());
+        let has_tenant = tenant.is_some() || pod.tenant.is_some();
         if identity && (password.is_some() || principal.service_principal || tenant.is_some()) {
             return refuse("usage error: '--identity' is not applicable with other arguments");
         }
@@ -79,16 +69,16 @@ impl Way {
         }
         subscriptions(typed)?;
         if identity {
-            return Selector::of(typed).map(Self::ManagedIdentity);
+            return selector(typed).map(Self::ManagedIdentity);
         }
         misplaced(typed)?;
         match name {
             Some(id) if principal.service_principal => {
                 let proof = Proof::of(typed)?;
-                if tenant.is_none() {
+                if !has_tenant {
                     return usage_of_principals();
                 }
-                Ok(Self::ServicePrincipal { id: id.to_owned(), proof })
+                Ok(Self::ServicePrincipal { id, proof })
             }
             Some(_) => Err(Failure::new("a person cannot sign in with a user name and a password")
                 .because("Microsoft asks persons for a second factor, which takes a browser")
@@ -104,29 +94,42 @@ impl Way {
 impl Proof {
     fn of(typed: &Login) -> Result<Self, Failure> {
         let principal = &typed.principal;
-        match (given(&principal.password), given(&principal.certificate), given(&principal.federated_token)) {
+        match given(&principal.password) {
             // What az takes is the secret itself, whatever it looks like.
-            (Some(text), _, _) if program::is_az() => Ok(Self::Secret(Secret::new(text))),
-            (Some(text), _, _) => secret::read("--password", text).map(Self::Secret),
-            (None, Some(file), _) => {
-                Ok(Self::Certificate { file: file.to_owned(), subject_name: principal.use_cert_sn_issuer })
-            }
-            (None, None, Some(token)) => Ok(Self::FederatedToken(Secret::new(token))),
-            (None, None, None) => secret::ask().map(Self::Secret),
+            Some(text) if program::is_az() => Ok(Self::Secret(Secret::new(text))),
+            Some(text) => secret::read("--password", text).map(Self::Secret),
+            None => match Self::asserted(typed)? {
+                Some(proof) => Ok(proof),
+                None => secret::ask().map(Self::Secret),
+            },
         }
+    }
+
+    /// What proves a client without a secret, where anything does.
+    pub(super) fn asserted(typed: &Login) -> Result<Option<Self>, Failure> {
+        let principal = &typed.principal;
+        let Some(file) = given(&principal.certificate) else {
+            return Ok(Federation::of(typed)?.map(Self::Federated));
+        };
+        Ok(Some(Self::Certificate {
+            file: file.to_owned(),
+            password: given(&principal.certificate_password)
+                .map(|text| secret::read("--certificate-password", text))
+                .transpose()?,
+            subject_name: principal.use_cert_sn_issuer,
+        }))
     }
 }
 
-impl Selector {
-    fn of(typed: &Login) -> Result<Self, Failure> {
-        let own = &typed.managed_identity;
-        match (given(&typed.client_id), given(&own.object_id), given(&own.resource_id)) {
-            (None, None, None) => Ok(Self::SystemAssigned),
-            (Some(id), None, None) => Ok(Self::ClientId(id.to_owned())),
-            (None, Some(id), None) => Ok(Self::ObjectId(id.to_owned())),
-            (None, None, Some(id)) => Ok(Self::ResourceId(id.to_owned())),
-            _ => refuse("Usage error: Provide only one of --client-id, --object-id, --resource-id."),
-        }
+/// Which of a host's managed identities is meant.
+fn selector(typed: &Login) -> Result<ManagedIdentity, Failure> {
+    let own = &typed.managed_identity;
+    match (given(&typed.client_id), given(&own.object_id), given(&own.resource_id)) {
+        (None, None, None) => Ok(ManagedIdentity::SystemAssigned),
+        (Some(id), None, None) => Ok(ManagedIdentity::ClientId(id.to_owned())),
+        (None, Some(id), None) => Ok(ManagedIdentity::ObjectId(id.to_owned())),
+        (None, None, Some(id)) => Ok(ManagedIdentity::ResourceId(id.to_owned())),
+        _ => refuse("Usage error: Provide only one of --client-id, --object-id, --resource-id."),
     }
 }
 
