@@ -558,7 +558,7 @@ mod tests {
         ];
         let texts: Vec<String> = mistakes.iter().map(|toml| load(toml, &[]).unwrap_err()).collect();
         insta::assert_snapshot!(texts.concat(), @r#"
-        error: config.toml, line 1: unknown field `cach`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `redis`, `clouds`, `issuers`
+        error: config.toml, line 1: unknown field `cach`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `share_managed_identities`, `redis`, `clouds`, `issuers`
         error: config.toml, line 2: invalid type: integer `5`, expected a string
         error: "relative" is not an absolute path
         hint: begin it with / or ~/

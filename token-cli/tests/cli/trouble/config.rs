@@ -56,10 +56,10 @@ fn every_mistake_in_the_file() {
     insta::assert_snapshot!(table.0, @r#"
     --- an unknown key
     exit 1
-    error: HOME/token.toml, line 1: unknown field `cach`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `redis`, `clouds`, `issuers`
+    error: HOME/token.toml, line 1: unknown field `cach`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `share_managed_identities`, `redis`, `clouds`, `issuers`
     --- an unknown table
     exit 1
-    error: HOME/token.toml, line 1: unknown field `redix`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `redis`, `clouds`, `issuers`
+    error: HOME/token.toml, line 1: unknown field `redix`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `share_managed_identities`, `redis`, `clouds`, `issuers`
     --- an unknown key of a table
     exit 1
     error: HOME/token.toml, line 3: unknown field `client`, expected one of `issuer`, `client_id`, `client_secret`, `scopes`, `redirect_uri`
