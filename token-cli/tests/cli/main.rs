@@ -4,6 +4,7 @@
 
 mod az;
 mod browser;
+mod choosing;
 mod desk;
 mod doctor;
 mod errors;

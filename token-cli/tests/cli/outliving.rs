@@ -9,7 +9,7 @@ use token_testkit::{Matching, Settings};
 
 use crate::harness::{FORCE, GET, Lab, RESOURCE, Running, TOKEN, start, strict};
 
-const CTRL_C: &[u8] = b"\x03";
+pub(crate) const CTRL_C: &[u8] = b"\x03";
 const NOTICE: &str =
     "Waiting for a refresh that is under way; Ctrl-C again ends at once and may lose the sign-in.";
 
@@ -61,7 +61,7 @@ fn who_only_waits_for_anothers_refresh_ends_at_once() {
 }
 
 /// `token` on a terminal of its own, where Ctrl-C is a signal to it; and the terminal's other end.
-fn on_a_terminal(lab: &Lab, arguments: &[&str]) -> (Running, Terminal) {
+pub(crate) fn on_a_terminal(lab: &Lab, arguments: &[&str]) -> (Running, Terminal) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
@@ -76,18 +76,18 @@ fn on_a_terminal(lab: &Lab, arguments: &[&str]) -> (Running, Terminal) {
     (run, Terminal { end: ours.into(), seen: String::new() })
 }
 
-struct Terminal {
+pub(crate) struct Terminal {
     end: File,
     seen: String,
 }
 
 impl Terminal {
-    fn press(&mut self, keys: &[u8]) {
+    pub(crate) fn press(&mut self, keys: &[u8]) {
         self.end.write_all(keys).unwrap();
     }
 
     /// Reads until the text is there, or until the process has gone.
-    fn read_until(&mut self, text: &str) {
+    pub(crate) fn read_until(&mut self, text: &str) {
         let mut buffer = [0; 1024];
         while !self.seen.contains(text) {
             // A terminal that nobody has open any more is an error to read.
@@ -99,7 +99,7 @@ impl Terminal {
     }
 
     /// Reads what is left, after the process has gone.
-    fn read_rest(mut self) -> String {
+    pub(crate) fn read_rest(mut self) -> String {
         let mut rest = Vec::new();
         drop(self.end.read_to_end(&mut rest));
         self.seen + &String::from_utf8_lossy(&rest)
