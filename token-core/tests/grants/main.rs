@@ -11,6 +11,7 @@ mod device_code;
 mod discovery;
 #[cfg(feature = "http")]
 mod faults;
+mod managed_identity;
 mod requests;
 mod support;
 #[cfg(feature = "http")]

@@ -76,11 +76,15 @@ async fn signatures_hold_against_the_published_key() {
     let token = issuer.sign_in(Authority::OpenIdConnect, USER, CLIENT, &["openid", "api:read"]);
     let (_, body) = refresh(&issuer, &token).await;
     let (_, jwks) = get(&format!("{}/oauth/jwks", issuer.oidc_issuer())).await;
-    let claims = verified(text(&body, "id_token"), &jwks["keys"][0]);
+    // Among keys of other kinds, of other times and for other purposes.
+    let keys = jwks["keys"].as_array().unwrap();
+    let current = |key: &&Value| key["use"] == "sig" && key["kid"] != "former";
+    let key = keys.iter().find(current).unwrap();
+    let claims = verified(text(&body, "id_token"), key);
     assert_eq!(text(&claims, "iss"), issuer.oidc_issuer());
     assert_eq!((text(&claims, "aud"), text(&claims, "preferred_username")), (CLIENT, USER));
     assert_eq!(text(&claims, "sub"), World::USER_OID);
-    let claims = verified(text(&body, "access_token"), &jwks["keys"][0]);
+    let claims = verified(text(&body, "access_token"), key);
     assert_eq!(text(&claims, "scp"), "openid api:read");
 }
 
