@@ -118,6 +118,8 @@ pub enum GrantErrorKind {
     Untrusted,
     /// The request could not be made at all: a bad URL, an unusable TLS configuration. Nothing was sent.
     Unsendable,
+    /// The connection stood too late for the request to begin. Nothing was spent.
+    Late,
 }
 
 impl GrantError {
@@ -138,7 +140,8 @@ impl GrantError {
             GrantErrorKind::Unreachable
             | GrantErrorKind::Throttled { .. }
             | GrantErrorKind::Refused(_)
-            | GrantErrorKind::Unsendable => true,
+            | GrantErrorKind::Unsendable
+            | GrantErrorKind::Late => true,
             GrantErrorKind::Interrupted
             | GrantErrorKind::Unintelligible { .. }
             | GrantErrorKind::Untrusted
@@ -164,6 +167,7 @@ impl fmt::Display for GrantError {
             GrantErrorKind::TimedOut => write!(f, "{endpoint} did not answer in time"),
             GrantErrorKind::Untrusted => write!(f, "the answer of {endpoint} cannot be trusted"),
             GrantErrorKind::Unsendable => write!(f, "could not make a request to {endpoint}"),
+            GrantErrorKind::Late => write!(f, "the connection to {endpoint} stood too late"),
         }
     }
 }

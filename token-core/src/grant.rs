@@ -13,6 +13,8 @@ mod loopback;
 pub mod managed_identity;
 #[cfg(feature = "http")]
 mod page;
+#[cfg(feature = "http")]
+mod punctual;
 pub mod refresh_token;
 pub mod revocation;
 

@@ -101,5 +101,6 @@ pub use signer::{Signed, Signer};
 pub use surroundings::Surroundings;
 pub use token::{AccessToken, Fingerprint, RefreshToken};
 pub use transport::{
-    Authorization, Destination, Field, HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport, send_within,
+    Authorization, BeginBy, Destination, Field, HttpRequest, HttpResponse, MAX_ANSWER, Method, Transport,
+    send_within,
 };

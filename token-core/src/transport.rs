@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,7 +24,8 @@ pub const MAX_ANSWER: usize = 1 << 20;
 ///
 /// An implementation follows no redirect, tries nothing twice, refuses every request that [`HttpRequest::check`]
 /// refuses, sends none to [`Destination::Host`] through a proxy, and says `Unreachable` only when surely not a byte of
-/// the request was sent.
+/// the request was sent. It looks at [`HttpRequest::begin_by`] when the connection stands, just before the form
+/// leaves, and says `Late` where that is over.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends one request and reads the whole answer, at most [`MAX_ANSWER`] bytes of it. Name lookup, connection and
@@ -76,6 +78,8 @@ pub struct HttpRequest {
     pub form: Vec<(&'static str, Field)>,
     /// How far it goes.
     pub destination: Destination,
+    /// Until when the form may begin to leave.
+    pub begin_by: Option<BeginBy>,
 }
 
 /// How far a request goes, and so what may carry it.
@@ -87,6 +91,14 @@ pub enum Destination {
     /// To a service of the host that we run on, which may speak plain http on a link-local address (RFC 3927) and is
     /// never asked through a proxy.
     Host,
+}
+
+/// The moment after which a request must not begin any more: whoever was stopped before it, and goes on after it,
+/// would spend what others have taken over since.
+#[derive(Clone, Debug)]
+pub struct BeginBy {
+    clock: Arc<dyn Clock>,
+    moment: Duration,
 }
 
 /// A request's method.
@@ -145,6 +157,18 @@ pub struct HttpResponse {
     pub www_authenticate: Option<String>,
     /// The body; wiped when dropped.
     pub body: Zeroizing<Vec<u8>>,
+}
+
+impl BeginBy {
+    /// A moment on this clock's [`uptime`](Clock::uptime).
+    pub fn new(clock: Arc<dyn Clock>, moment: Duration) -> Self {
+        Self { clock, moment }
+    }
+
+    /// Whether it is too late.
+    pub fn is_over(&self) -> bool {
+        self.clock.uptime() >= self.moment
+    }
 }
 
 impl HttpRequest {
@@ -215,6 +239,12 @@ impl HttpRequest {
         self
     }
 
+    /// Which must not begin after this moment.
+    #[must_use]
+    pub fn begin_by(self, moment: BeginBy) -> Self {
+        Self { begin_by: Some(moment), ..self }
+    }
+
     /// The form as `application/x-www-form-urlencoded`; nothing for a GET.
     pub fn body(&self) -> Option<Zeroizing<String>> {
         let room = self.form.iter().map(|(name, value)| name.len() + 3 * value.expose().len() + 2).sum();
@@ -259,7 +289,7 @@ impl HttpRequest {
     fn new(method: Method, url: Url) -> Self {
         let headers = vec![("Accept", "application/json".to_owned())];
         let destination = Destination::default();
-        Self { method, url, headers, authorization: None, form: Vec::new(), destination }
+        Self { method, url, headers, authorization: None, form: Vec::new(), destination, begin_by: None }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Waiting: deadlines that survive stops, and pauses that do not march in step.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::transport::BeginBy;
 
 /// A moment on [`Clock::uptime`]. It is over when the world thinks it is, however long the process was stopped.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -17,6 +19,11 @@ impl Deadline {
     /// How much is left; zero when it is over.
     pub(crate) fn left(self, clock: &dyn Clock) -> Duration {
         self.0.saturating_sub(clock.uptime())
+    }
+
+    /// The same for a request, which must not begin after it.
+    pub(crate) fn begin_by(self, clock: Arc<dyn Clock>) -> BeginBy {
+        BeginBy::new(clock, self.0)
     }
 
     /// Whether it is over.

@@ -36,7 +36,7 @@ impl Flight {
                 let seconds = i64::try_from(retry_after.as_secs()).unwrap_or(i64::MAX);
                 (Some(Reason::Throttled { tenant }), seconds)
             }
-            GrantErrorKind::Unsendable | GrantErrorKind::Untrusted => (None, 0),
+            GrantErrorKind::Unsendable | GrantErrorKind::Untrusted | GrantErrorKind::Late => (None, 0),
             GrantErrorKind::Unreachable
             | GrantErrorKind::Interrupted
             | GrantErrorKind::Unintelligible { .. }

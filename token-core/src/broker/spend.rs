@@ -1,5 +1,6 @@
 //! Steps 5 and 6: the note, and the request that spends a refresh token.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::{Flight, StoreClock};
@@ -131,6 +132,16 @@ impl Flight {
                 connect_timeout: connect,
             };
             let Spendable { credential, asking, .. } = &*noted.spendable;
+            let punctual;
+            let asking = match asking {
+                // Not the second time: it has begun before, and goes once more at once.
+                Asking::Issuer(form) if !may_be_spent => {
+                    let begin_by = noted.begin_sending.begin_by(Arc::clone(&inner.clock));
+                    punctual = Asking::Issuer(form.clone().begin_by(begin_by));
+                    &punctual
+                }
+                asking => asking,
+            };
             let answer = grant::obtain(&means, credential, asking, &self.request, within).await;
             let error = match answer {
                 Ok(answer) => return Sent::Answered(Box::new(answer)),
@@ -138,6 +149,8 @@ impl Flight {
             };
             tracing::debug!(%error, "a refresh failed");
             match error.kind {
+                // Stopped while it connected: what was sent in time, if anything, is judged above.
+                GrantErrorKind::Late => continue,
                 GrantErrorKind::Unreachable if connections + 1 < CONNECTIONS => {
                     connections += 1;
                     pause(Duration::from_millis(50), Duration::from_millis(150)).await;

@@ -13,13 +13,14 @@ use reqwest::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
-use reqwest::{Client, redirect, retry};
+use reqwest::{Body, Client, redirect, retry};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{CertificateError, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use zeroize::Zeroizing;
 
+use super::punctual::{Late, Punctual};
 use super::unsendable;
 use crate::authority::is_loopback;
 use crate::clock::{Clock, SystemClock};
@@ -156,7 +157,10 @@ fn prepared(client: &Client, request: HttpRequest) -> Result<reqwest::Request, G
         builder = builder.header(authorization.header_name(), value);
     }
     if let Some(body) = request.body() {
-        builder = builder.body(body.as_bytes().to_vec());
+        builder = builder.body(match &request.begin_by {
+            Some(begin_by) => Body::wrap(Punctual::new(body.as_bytes(), begin_by.clone())),
+            None => Body::from(body.as_bytes().to_vec()),
+        });
     }
     builder.build().map_err(|source| unsendable(&request.url, source.without_url()))
 }
@@ -187,7 +191,9 @@ async fn received(mut response: reqwest::Response, from: &str) -> Result<HttpRes
 
 /// What a failure says about the request: one of connecting was before it, any other may have been behind it.
 fn failed(source: reqwest::Error, from: &str) -> GrantError {
-    let kind = if source.is_connect() {
+    let kind = if is_late(&source) {
+        GrantErrorKind::Late
+    } else if source.is_connect() {
         GrantErrorKind::Unreachable
     } else if source.is_builder() {
         GrantErrorKind::Unsendable
@@ -195,6 +201,10 @@ fn failed(source: reqwest::Error, from: &str) -> GrantError {
         GrantErrorKind::Interrupted
     };
     GrantError::new(kind, from).because(Cause(source.without_url()))
+}
+
+fn is_late(error: &(dyn Error + 'static)) -> bool {
+    error.is::<Late>() || error.source().is_some_and(is_late)
 }
 
 /// What lies at the bottom of a failure. The layers above it say nothing about this request ("error sending request",

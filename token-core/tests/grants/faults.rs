@@ -1,14 +1,15 @@
 //! What the network can do to a request, over real sockets.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mockito::{Matcher, Server};
 use token_core::grant::http::HttpTransport;
 use token_core::grant::{TokenAnswer, exchange, request};
 use token_core::{
-    ClientAuthentication, GrantError, GrantErrorKind, HttpRequest, HttpResponse, Secret, SystemClock,
-    Transport,
+    BeginBy, ClientAuthentication, Clock as _, GrantError, GrantErrorKind, HttpRequest, HttpResponse,
+    ManualClock, Secret, SystemClock, Transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,6 +39,34 @@ where
         answer(stream).await;
     });
     (address, serving)
+}
+
+#[tokio::test]
+async fn what_connected_too_late_sends_no_form() {
+    let clock = Arc::new(ManualClock::at(NOW));
+    for (moment, begins) in [(Duration::from_secs(2), true), (Duration::ZERO, false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/token", listener.local_addr().unwrap())).unwrap();
+        let form = HttpRequest::post(url)
+            .secret("refresh_token", Secret::new("rt-0/secret"))
+            .begin_by(BeginBy::new(clock.clone(), clock.uptime() + moment));
+        let sent = tokio::spawn(async move { HttpTransport::new().send(form, CONNECT).await });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"=rt-0%2Fsecret") && stream.read_buf(&mut seen).await.unwrap() > 0 {}
+        let seen = String::from_utf8(seen).unwrap();
+        drop(stream);
+        let kind = sent.await.unwrap().unwrap_err().kind;
+        if begins {
+            assert!(
+                seen.contains("content-length: 27") && seen.ends_with("\r\n\r\nrefresh_token=rt-0%2Fsecret")
+            );
+            assert!(matches!(kind, GrantErrorKind::Interrupted), "{kind:?}");
+        } else {
+            assert!(!seen.contains("rt-0"), "{seen}");
+            assert!(matches!(kind, GrantErrorKind::Late), "{kind:?}");
+        }
+    }
 }
 
 /// A server that writes this and closes the connection.
@@ -153,7 +182,7 @@ async fn without_a_connection_nothing_was_spent() {
     // It takes connections and never says a word of TLS.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/token", silent.local_addr().unwrap());
-    let (short, long) = (Duration::from_millis(200), Duration::from_secs(8));
+    let (short, long) = (Duration::from_millis(500), Duration::from_secs(8));
     for (connect, within) in [(short, long), (long, short)] {
         let started = Instant::now();
         let error = ask(&url, connect, within).await.unwrap_err();

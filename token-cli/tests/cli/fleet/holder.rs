@@ -16,7 +16,7 @@ const OTHER_HOST: Duration = Duration::from_secs(3);
 const LOAD: Duration = Duration::from_secs(10);
 
 /// The points before anything was sent.
-const UNSENT: [&str; 3] = ["before-note", "noted", "before-send"];
+const UNSENT: [&str; 4] = ["before-note", "noted", "before-send", "connected"];
 
 fn team(settings: Settings) -> Option<Team> {
     let team = Team::signed_in(Persistence::Always, settings)?;
@@ -97,6 +97,7 @@ fn a_dead_or_stopped_holder_costs_the_others_its_lease_and_nothing_else() {
         ("stopped before the note", || stopped_before_sending(UNSENT[0])),
         ("stopped after the note", || stopped_before_sending(UNSENT[1])),
         ("stopped before the request", || stopped_before_sending(UNSENT[2])),
+        ("stopped when it was connected", || stopped_before_sending(UNSENT[3])),
         ("stopped after it, with a grace", stopped_after_sending_with_a_grace),
         ("stopped after it, strict", stopped_after_sending_to_a_strict_issuer),
         ("killed after the rescue", killed_with_the_answer_in_its_rescue),
