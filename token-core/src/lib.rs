@@ -25,6 +25,7 @@
 
 mod access;
 mod account;
+mod adopt;
 mod advice;
 pub mod authority;
 mod broker;
@@ -70,6 +71,7 @@ mod transport;
 mod wait;
 
 pub use account::{Account, AccountKind, Choice, Profile, Subscription};
+pub use adopt::{Adopted, Adoption};
 pub use advice::{Advice, Remedy};
 pub use broker::{BEGIN_SENDING, Broker, EXCHANGE, LEASE, OTHER_HOST, SETTLE, WAIT, WAIT_WITH_TOKEN};
 pub use cache::{Entry, Hold, Lease, Listed, Owner, Swap, TokenCache, TryLease, Version};

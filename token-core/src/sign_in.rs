@@ -56,18 +56,7 @@ impl Broker {
         put(inner, &key, &credential, None).await?;
         let stored = StoredAccess { token: Some(answer.access_token), ..StoredAccess::new(&request) };
         put(inner, &request.key(), &stored, stored.discard_after()).await?;
-        // Whom it replaces is told by the profile that this one went into, or two sign-ins at once would miss each other.
-        let mut before = None;
-        self.change_profile(true, |profile| {
-            before = profile.account(&account.name, &account.authority).map(|known| known.sign_in.clone());
-            profile.put_account(account.clone());
-        })
-        .await?;
-
-        if let Some(before) = before.filter(|before| *before != account.sign_in) {
-            drop(self.end(&before, State::Replaced).await?);
-        }
-        Ok(())
+        self.take_over(&account).await
     }
 
     /// Ends a sign-in for everybody who shares the cache: revokes its refresh token where the issuer offers that,
@@ -91,6 +80,21 @@ impl Broker {
     /// Any [`BrokerError`]; a damaged profile is one, and stays as it is until a sign-in.
     pub async fn update_profile(&self, change: impl FnMut(&mut Profile)) -> Result<Profile, BrokerError> {
         self.change_profile(false, change).await
+    }
+
+    /// Puts a sign-in whose credential is stored into the profile. An earlier one of the account becomes *replaced*.
+    pub(crate) async fn take_over(&self, account: &Account) -> Result<(), BrokerError> {
+        // Whom it replaces is told by the profile that this one went into, or two sign-ins at once would miss each other.
+        let mut before = None;
+        self.change_profile(true, |profile| {
+            before = profile.account(&account.name, &account.authority).map(|known| known.sign_in.clone());
+            profile.put_account(account.clone());
+        })
+        .await?;
+        if let Some(before) = before.filter(|before| *before != account.sign_in) {
+            drop(self.end(&before, State::Replaced).await?);
+        }
+        Ok(())
     }
 
     async fn change_profile(
@@ -202,7 +206,7 @@ impl Inner {
 }
 
 /// Writes a value in the place of whatever is there.
-async fn put<T: Clone + serde::Serialize + serde::de::DeserializeOwned>(
+pub(crate) async fn put<T: Clone + serde::Serialize + serde::de::DeserializeOwned>(
     inner: &Inner,
     key: &Key,
     value: &T,
