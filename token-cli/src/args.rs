@@ -2,6 +2,7 @@
 
 mod account;
 mod argparse;
+mod az;
 mod closest;
 mod cloud;
 mod duration;
@@ -21,7 +22,8 @@ use crate::program;
 use crate::report::Failure;
 
 pub(crate) use self::argparse::Refused;
-pub(crate) use account::{Account, Clear, GetAccessToken, List, Set, Show};
+pub(crate) use account::{Account, Clear, GetAccessToken, Import, List, Set, Show};
+pub(crate) use az::{Az, Link};
 pub(crate) use cloud::{Cloud, ListClouds, SetCloud, ShowCloud};
 pub(crate) use login::Login;
 pub(crate) use output::{Format, Output, TokenFormat, TokenOutput};
@@ -78,6 +80,9 @@ pub(crate) enum Command {
     /// Which Azure is meant
     #[command(subcommand)]
     Cloud(Cloud),
+    /// Stand in for Azure CLI
+    #[command(subcommand)]
+    Az(Az),
     /// What is kept
     #[command(subcommand)]
     Cache(Cache),

@@ -1,9 +1,12 @@
 //! The commands, one file each.
 
 mod account_clear;
+mod account_import;
 mod account_list;
 mod account_set;
 mod account_show;
+mod az_install;
+mod az_uninstall;
 mod cache_list;
 mod cache_migrate;
 mod cache_purge;
@@ -21,7 +24,7 @@ mod logout;
 mod version;
 
 use crate::app::App;
-use crate::args::{Account, Cache, Cloud, Command, Config as ConfigCommand, Key};
+use crate::args::{Account, Az, Cache, Cloud, Command, Config as ConfigCommand, Key};
 use crate::config::Config;
 use crate::output;
 use crate::report::Failure;
@@ -50,6 +53,9 @@ pub(crate) fn run(command: Command, config: Config) -> Result<(), Failure> {
         Command::Account(Account::List(typed)) => account_list::run(&app, &typed),
         Command::Account(Account::Set(typed)) => account_set::run(&app, &typed),
         Command::Account(Account::Clear(typed)) => account_clear::run(&app, &typed),
+        Command::Account(Account::Import(typed)) => account_import::run(&app, &typed),
+        Command::Az(Az::Install(typed)) => az_install::run(&app, &typed),
+        Command::Az(Az::Uninstall(typed)) => az_uninstall::run(&typed),
         Command::Cloud(Cloud::List(typed)) => cloud_list::run(&app, &typed),
         Command::Cloud(Cloud::Show(typed)) => cloud_show::run(&app, &typed),
         Command::Cloud(Cloud::Set(typed)) => cloud_set::run(&app, &typed),

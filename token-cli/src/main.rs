@@ -20,6 +20,7 @@ mod qr;
 mod query;
 mod report;
 mod select;
+mod shim;
 mod signals;
 mod value;
 
@@ -30,8 +31,13 @@ use crate::az::settings::AzSettings;
 use crate::config::{Config, PROCESS};
 use crate::report::{Exit, Failure};
 
-/// Parse, read the config, run, report.
+/// Hand on what is not ours; parse, read the config, run, report.
 fn main() -> ExitCode {
+    if program::is_az()
+        && let Some(code) = shim::pass_on()
+    {
+        return code;
+    }
     let settings = AzSettings::load(&PROCESS);
     let colours = PROCESS.text("NO_COLOR").is_none() && !settings.as_ref().is_ok_and(|az| az.no_color);
     if !colours {

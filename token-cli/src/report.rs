@@ -278,6 +278,13 @@ pub(crate) fn silence_warnings() {
     WARNINGS.store(false, Ordering::Relaxed);
 }
 
+/// Does something without a warning or a notice.
+pub(crate) fn quietly(work: impl FnOnce()) {
+    let before = WARNINGS.swap(false, Ordering::Relaxed);
+    work();
+    WARNINGS.store(before, Ordering::Relaxed);
+}
+
 static WARNINGS: AtomicBool = AtomicBool::new(true);
 
 /// Tells on stderr what must be read to go on, such as a device code.

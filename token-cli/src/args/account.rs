@@ -19,6 +19,8 @@ pub(crate) enum Account {
     Set(Set),
     /// Sign out of every account
     Clear(Clear),
+    /// Bring over who is signed in with Azure CLI
+    Import(Import),
 }
 
 #[derive(Args, Debug)]
@@ -80,6 +82,12 @@ pub(crate) struct Set {
 pub(crate) struct Clear {
     #[command(flatten)]
     pub(crate) reach: Reach,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Import {
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -61,7 +61,8 @@ pub(crate) fn choose(config: &Config, name: &str) -> Result<(), Failure> {
     })
 }
 
-fn find(config: &Config, name: &str) -> Result<Option<Cloud>, Failure> {
+/// The cloud of this name, if there is one.
+pub(crate) fn find(config: &Config, name: &str) -> Result<Option<Cloud>, Failure> {
     match config.clouds.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         Some((name, table)) => custom(config, name, table).map(Some),
         None => Ok(Cloud::named(name)),
