@@ -6,7 +6,10 @@ use crate::report::Failure;
 
 pub(crate) mod arm;
 pub(crate) mod cloud;
+pub(crate) mod directory;
 pub(crate) mod endpoints;
+pub(crate) mod import;
+mod msal_cache;
 pub(crate) mod refusal;
 pub(crate) mod settings;
 pub(crate) mod subscriptions;

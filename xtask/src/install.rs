@@ -1,4 +1,4 @@
-//! What the tests need beyond cargo.
+//! What tests and comparisons need beyond cargo.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,17 +8,19 @@ use anyhow::{Result, bail};
 use crate::process;
 
 /// Something a test runs or reads, and the Debian package that has it.
-struct Need {
-    thing: Thing,
-    package: &'static str,
-    why: &'static str,
+pub(crate) struct Need {
+    pub(crate) thing: Thing,
+    pub(crate) package: &'static str,
+    pub(crate) why: &'static str,
 }
 
-enum Thing {
+pub(crate) enum Thing {
     /// A program on PATH.
     Program(&'static str),
     /// A file.
     File(&'static str),
+    /// A module of Python's own library.
+    Module(&'static str),
 }
 
 const NEEDS: &[Need] = &[
@@ -44,9 +46,14 @@ const NEEDS: &[Need] = &[
     },
 ];
 
-/// Installs what is missing.
+/// Installs what the tests need and is missing.
 pub(crate) fn run() -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !need.thing.is_there()).collect();
+    needs(NEEDS)
+}
+
+/// Installs what is missing of this.
+pub(crate) fn needs(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !need.thing.is_there()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -74,7 +81,7 @@ pub(crate) fn run() -> Result<()> {
     }
     process::run(apt_get(&["install", "--yes", "--no-install-recommends"]).args(&packages))?;
     if let Some(need) = missing.iter().find(|need| !need.thing.is_there()) {
-        bail!("{} was installed, and what the tests need of it is still not there", need.package);
+        bail!("{} was installed, and what is needed of it is still not there", need.package);
     }
     Ok(())
 }
@@ -84,6 +91,10 @@ impl Thing {
         match self {
             Self::Program(name) => find(name).is_some(),
             Self::File(path) => Path::new(path).exists(),
+            Self::Module(name) => {
+                let import = Command::new("python3").args(["-c", &format!("import {name}")]).output();
+                import.is_ok_and(|output| output.status.success())
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `ci`, `bench` and `storm`. One file a command.
+//! The project's own commands: `cargo xtask demo`, `test`, `ci`, `bench`, `storm` and `interop`. One file a command.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -11,6 +11,7 @@ mod ci;
 mod demo;
 mod home;
 mod install;
+mod interop;
 mod issuer;
 mod lab;
 mod measure;
@@ -36,6 +37,7 @@ Usage: cargo xtask <COMMAND>
       --kill POINT | --stop POINT     the holder of the lease, at a point of token_core::faults
       --store-fault NAME              crash, cut, black-hole or slow, with --cache redis
       --grace S                       for how long the issuer forgives a spent refresh token [0]
+  interop [NAME]   the programs that token stands in for or serves, for real: all parts, or one
 ";
 
 fn main() -> ExitCode {
@@ -58,6 +60,8 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["bench"] => bench::run(false),
         ["bench", "--check"] => bench::run(true),
         ["storm", options @ ..] => storm::run(options),
+        ["interop"] => interop::run(None),
+        ["interop", name] => interop::run(Some(name)),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

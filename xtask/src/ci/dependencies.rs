@@ -51,7 +51,7 @@ const MEMBERS: &[Member] = &[
     Member {
         name: "xtask",
         members: &["token-testkit"],
-        others: Some(&["anyhow", "cargo_metadata", "serde_json", "tempfile"]),
+        others: Some(&["anyhow", "cargo_metadata", "regex", "serde_json", "tempfile"]),
     },
 ];
 
