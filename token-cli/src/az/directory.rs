@@ -89,7 +89,7 @@ pub(crate) struct ManagedBy {
     pub(crate) tenant_id: String,
 }
 
-/// An entry of `service_principal_entries.json`, as far as it holds a secret.
+/// An entry of `service_principal_entries.json`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ServicePrincipal {
     pub(crate) client_id: String,
@@ -99,6 +99,10 @@ pub(crate) struct ServicePrincipal {
     /// The path of a certificate with its key.
     #[serde(default)]
     pub(crate) certificate: Option<String>,
+    #[serde(default)]
+    pub(crate) use_cert_sn_issuer: bool,
+    #[serde(default, deserialize_with = "optional_secret")]
+    pub(crate) client_assertion: Option<Secret>,
 }
 
 impl AzureDirectory {

@@ -1,17 +1,18 @@
 //! Bringing over who is signed in with Azure CLI. Its refresh tokens stay its own as well: at Microsoft a use does not
 //! end one.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use token_core::authority::Cloud;
 use token_core::{
-    Account, AccountKind, Adopted, Adoption, Broker, Client, ClientAuthentication, Credential, Grant,
-    Profile, Register, SignInId, State, Subscription, TokenRequest,
+    Account, AccountKind, Adopted, Adoption, AssertionSource, Broker, Client, ClientAuthentication,
+    ClientCertificate, Credential, Grant, Profile, Register, SignInId, State, Subscription, TokenRequest,
 };
 
-use super::directory::{AzureDirectory, Contents, Entry, Source};
+use super::directory::{AzureDirectory, Contents, Entry, ServicePrincipal, Source};
 use super::msal_cache::Found;
-use super::subscriptions;
+use super::subscriptions::{self, Scope};
 use crate::app::App;
 use crate::choice::Selected;
 use crate::program;
@@ -135,10 +136,10 @@ async fn bring(app: &App, broker: &Broker, taken: Vec<Taken<'_>>) -> Result<(Vec
                 _ => Outcome::Unchanged,
             };
         }
-        let seen: Vec<Subscription> =
-            entries.into_iter().map(|entry| subscription(entry, &account)).collect();
+        let mut seen = subscriptions::Found::default();
+        seen.subscriptions.extend(entries.into_iter().map(|entry| subscription(entry, &account)));
         profile = broker
-            .update_profile(|profile| subscriptions::keep(profile, &account, None, &seen))
+            .update_profile(|profile| subscriptions::keep(profile, &account, Scope::EveryTenant, &seen))
             .await
             .map_err(|error| app.failure(error, None))?;
         rows.push(row);
@@ -255,22 +256,13 @@ fn service_principal(
     // As Azure CLI does: the one of the tenant, or any, for it may be good in other tenants too.
     let tenants: Vec<&str> = group.iter().map(|entry| entry.tenant_id.as_str()).collect();
     let entry = own.find(|entry| tenants.contains(&entry.tenant.as_str())).unwrap_or(first);
-    let Some(secret) = &entry.client_secret else {
-        let what = match &entry.certificate {
-            Some(path) => format!("it signs in with the certificate {path}"),
-            None => "it signed in with a federated token, which has ended by now".to_owned(),
-        };
-        return Err(format!("{what}; '{} login --service-principal' does so here", program::name()));
-    };
+    let authentication = authentication(entry, app.clock().posix())?;
     let account = account(app, group, AccountKind::ServicePrincipal, cloud, &entry.tenant, changed)?;
     let credential = Credential {
         sign_in: account.sign_in.clone(),
         account: account.name.clone(),
         endpoints: cloud.endpoints(entry.tenant.clone()),
-        client: Client {
-            id: entry.client_id.clone(),
-            authentication: ClientAuthentication::Post(secret.clone()),
-        },
+        client: Client { id: entry.client_id.clone(), authentication },
         scopes: vec![cloud.default_scope()],
         state: State::Idle(Grant::ClientCredentials),
         last_refresh: None,
@@ -280,6 +272,24 @@ fn service_principal(
         _ => Vec::new(),
     };
     Ok((Adoption { tokens: requests(&account, found), account: account.clone(), credential }, account))
+}
+
+/// What a service principal proves itself with.
+fn authentication(entry: &ServicePrincipal, now: i64) -> Result<ClientAuthentication, String> {
+    if let Some(secret) = &entry.client_secret {
+        return Ok(ClientAuthentication::Post(secret.clone()));
+    }
+    if let Some(path) = &entry.certificate {
+        let certificate = ClientCertificate::load(PathBuf::from(path), None, now)
+            .map_err(|error| format!("its certificate {path} cannot be used: {error}"))?;
+        let certificate = ClientCertificate { sends_chain: entry.use_cert_sn_issuer, ..certificate };
+        return Ok(ClientAuthentication::Certificate(certificate));
+    }
+    match &entry.client_assertion {
+        // It ends after minutes, here as there.
+        Some(assertion) => Ok(ClientAuthentication::Assertion(AssertionSource::Text(assertion.clone()))),
+        None => Err("Azure CLI keeps no secret of its".to_owned()),
+    }
 }
 
 fn account(
