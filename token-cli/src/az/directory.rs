@@ -302,7 +302,8 @@ mod tests {
         let (dir, contents) = directory(&[("msal_token_cache.bin", "sealed")]);
         assert!(matches!(contents.tokens, Source::Unreadable(ref why) if why.contains("encrypted")));
         private_file::replace(&dir.path().join("msal_token_cache.json"), b"{}").unwrap();
-        let later = SystemTime::now() + Duration::from_secs(5);
+        let sealed = fs::metadata(dir.path().join("msal_token_cache.bin")).unwrap();
+        let later = sealed.modified().unwrap() + Duration::from_secs(5);
         fs::File::open(dir.path().join("msal_token_cache.json")).unwrap().set_modified(later).unwrap();
         assert!(matches!(AzureDirectory(dir.path().to_owned()).read().tokens, Source::There(_)));
     }

@@ -200,7 +200,7 @@ fn is_of(environment: &str, cloud: &Cloud) -> bool {
     let host = cloud.authority_host.host_str().unwrap_or_default();
     let is = |other: &&str| other.eq_ignore_ascii_case(environment);
     environment.eq_ignore_ascii_case(host)
-        || ALIASES.iter().any(|aliases| aliases.contains(&host) && aliases.iter().any(|alias| is(&alias)))
+        || ALIASES.iter().any(|aliases| aliases.contains(&host) && aliases.iter().any(is))
 }
 
 /// Seconds, which MSAL writes as text and others as a number.
