@@ -20,7 +20,7 @@
 //! ```
 //!
 //! [`RedisServer`] starts a `redis-server` of its own, on a free port and in a directory of its own, and [`Proxy`] delays,
-//! cuts and swallows what goes through it.
+//! cuts and swallows what goes through it. [`rate`] is for benches.
 #![allow(clippy::unwrap_used, reason = "a broken test stand must stop the test at once, where it broke")]
 #![allow(clippy::disallowed_methods, reason = "what is tested against has a clock of its own, and files")]
 
@@ -38,6 +38,7 @@ mod jwks;
 mod listener;
 mod oauth_error;
 mod proxy;
+mod rate;
 mod redis_client;
 mod redis_server;
 mod request;
@@ -58,6 +59,7 @@ pub use fault::{Fault, RetryAfter, Times};
 pub use issuer::Issuer;
 pub use oauth_error::OAuthError;
 pub use proxy::{Cut, Proxy};
+pub use rate::{median, median_ratio, rate};
 pub use redis_client::{RedisClient, RedisReply};
 pub use redis_server::{Persistence, RedisServer, RedisSettings};
 pub use request::SeenRequest;

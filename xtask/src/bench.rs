@@ -1,128 +1,70 @@
-//! `cargo xtask bench`: a cached call, measured against the least a program can do, in one run.
+//! `cargo xtask bench`: what a token costs, as ratios within one run. One file a measurement.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod agents;
+mod hit;
+mod services;
+mod stores;
+mod waits;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
-use crate::install;
-use crate::lab::Lab;
-use crate::measure::{self, Times};
-use crate::process::{self, milliseconds};
+use crate::measure::Times;
+use crate::process::milliseconds;
 
-const ROUNDS: usize = 500;
-/// How many entries the large cache holds beside the one that is read.
-const ENTRIES: usize = 100_000;
-const GET: [&str; 2] = ["account", "get-access-token"];
+/// A measurement: it prints what it finds, and says which limits were missed.
+type Measurement = fn(&mut Limits) -> Result<()>;
 
-/// A hit takes at most this many times as long as the floor.
-const RATIO: f64 = 1.6;
-/// The peak memory of a hit, in bytes.
-const MEMORY: u64 = 12 << 20;
-/// How much longer, or shorter, a hit may take in the large cache.
-const GROWTH: f64 = 0.10;
+const MEASUREMENTS: [(&str, Measurement); 5] = [
+    ("hit", hit::measure),
+    ("stores", stores::measure),
+    ("waits", waits::measure),
+    ("services", services::measure),
+    ("agents", agents::measure),
+];
 
-/// Runs it. Limits that are missed are printed; with `check`, they are an error.
-pub(crate) fn run(check: bool) -> Result<()> {
-    eprintln!("Building token and a local issuer …");
-    let small = Lab::start(0)?;
-    let large = Lab::start(0)?;
-    let floor = process::build("xtask", "floor", &["--release"])?;
-    for lab in [&small, &large] {
-        lab.sign_in()?;
-        lab.get(&GET)?;
+/// Which limits were missed.
+#[derive(Debug, Default)]
+struct Limits(Vec<String>);
+
+/// Runs those that are named, or all of them. Limits that are missed are printed; with `check`, they are an error.
+pub(crate) fn run(names: &[&str], check: bool) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| !MEASUREMENTS.iter().any(|(known, _)| known == *name)) {
+        bail!("'{unknown}' is not a measurement; there is {}", MEASUREMENTS.map(|(name, _)| name).join(", "));
     }
-    eprintln!("Filling a cache with {ENTRIES} entries …");
-    fill(&large)?;
-
-    let file = small.home().join("3-KiB");
-    std::fs::write(&file, vec![b'x'; 3 << 10])?;
-    let mut least = Command::new(floor);
-    least.arg(&file);
-    let [least, hit, in_large] = measure::interleaved(ROUNDS, [least, small.token(&GET), large.token(&GET)])?;
-    let memory = measure::peak_memory(small.token(&GET))?;
-
-    println!("{ROUNDS} runs of each, interleaved      fastest      median   ratio   limit");
-    row("reads 3 KiB and prints them", &least, "1.00", "");
-    row("a hit", &hit, &format!("{:.2}", hit.ratio(&least)), &format!("{RATIO:.2}"));
-    let name = format!("a hit among {ENTRIES} entries");
-    row(&name, &in_large, &format!("{:.2}", in_large.ratio(&least)), "");
-    let growth = in_large.ratio(&hit) - 1.0;
-    println!("\nlarge cache against small  {:+.1} %   limit ±{:.0} %", growth * 100.0, GROWTH * 100.0);
-    println!("peak memory of a hit       {:.1} MiB  limit {} MiB", mebibytes(memory), MEMORY >> 20);
-    azure_cli(&hit)?;
-
-    let missed: Vec<&str> = [
-        (hit.ratio(&least) > RATIO, "ratio"),
-        (growth.abs() > GROWTH, "large cache"),
-        (memory > MEMORY, "memory"),
-    ]
-    .into_iter()
-    .filter_map(|(missed, name)| missed.then_some(name))
-    .collect();
+    crate::install::run()?;
+    let mut limits = Limits::default();
+    for (name, measure) in MEASUREMENTS {
+        if names.is_empty() || names.contains(&name) {
+            measure(&mut limits)?;
+            println!();
+        }
+    }
+    let Limits(missed) = limits;
     if !missed.is_empty() {
-        println!("\nmissed: {}", missed.join(", "));
+        println!("missed: {}", missed.join(", "));
         ensure!(!check, "limits missed: {}", missed.join(", "));
     }
     Ok(())
 }
 
-/// Azure CLI beside it, where it is installed and signed in.
-fn azure_cli(hit: &Times) -> Result<()> {
-    let Some(program) = install::find("az") else { return Ok(()) };
-    let mut az = Command::new(program);
-    az.args(GET);
-    let signed_in = az.stdin(Stdio::null()).output()?.status.success();
-    if !signed_in {
-        println!("az is installed but not signed in: not measured");
-        return Ok(());
-    }
-    let [az] = measure::interleaved(5, [az])?;
-    println!("az account get-access-token {}, {:.0} × a hit", milliseconds(az.median()), az.ratio(hit));
-    Ok(())
-}
-
-/// Fills a cache with copies of its access token under other names. A hit that looked at any of them would show
-/// in its time; what is in them does not matter, since nobody asks for those keys.
-fn fill(lab: &Lab) -> Result<()> {
-    let original = find_entry(lab.home())?;
-    let body = std::fs::read(&original)?;
-    let name = original.file_name().and_then(|name| name.to_str()).context("an entry without a name")?;
-    let (kind, id) = name.split_once('-').context("an entry's name has no kind")?;
-    let digits = id.bytes().take_while(u8::is_ascii_hexdigit).count();
-    let suffix = &id[digits..];
-    for number in 0..ENTRIES {
-        // Spread as real ids are, by a multiplicative hash.
-        let spread = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let name = format!("{kind}-{:0<digits$}{suffix}", format!("{spread:016x}"));
-        std::fs::File::create_new(original.with_file_name(name))?.write_all(&body)?;
-    }
-    Ok(())
-}
-
-/// The file of the only access token in a home.
-fn find_entry(directory: &Path) -> Result<PathBuf> {
-    let mut directories = vec![directory.to_owned()];
-    while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                directories.push(entry.path());
-            } else if entry.file_name().to_string_lossy().starts_with("access-") {
-                return Ok(entry.path());
-            }
+impl Limits {
+    /// Remembers what was missed.
+    fn hold(&mut self, name: impl Into<String>, is_held: bool) {
+        if !is_held {
+            self.0.push(name.into());
         }
     }
-    bail!("there is no file of an access token under {}", directory.display())
 }
 
-fn row(name: &str, times: &Times, ratio: &str, limit: &str) {
+/// The head of a table of times.
+fn head(what: &str) {
+    println!("{what:<36}{:>10}{:>12}{:>8}{:>8}", "fastest", "median", "ratio", "limit");
+}
+
+/// A line of it.
+fn row(name: &str, times: &Times, ratio: f64, limit: Option<f64>) {
     let (min, median) = (milliseconds(times.min()), milliseconds(times.median()));
-    let line = format!("{name:<33}{min:>10}{median:>12}{ratio:>8}{limit:>8}");
+    let limit = limit.map(|limit| format!("{limit:.2}")).unwrap_or_default();
+    let line = format!("{name:<36}{min:>10}{median:>12}{ratio:>8.2}{limit:>8}");
     println!("{}", line.trim_end());
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -16,6 +16,7 @@ mod issuer;
 mod lab;
 mod measure;
 mod process;
+mod programs;
 mod shaky_redis;
 mod storm;
 mod test;
@@ -30,7 +31,12 @@ Usage: cargo xtask <COMMAND>
   demo             the main job against a local issuer, and what it measures
   test             install what the tests need, then run all of them
   ci               the slower checks: format, lints, docs, dependency and house rules
-  bench [--check]  a cached call against the least a program can do; --check fails on a missed limit
+  bench [--check] [NAME…]  what a token costs, against limits; --check fails on a missed one
+      hit       a cached call against the least a program can do
+      stores    a cached call on SQLite and Redis against the file cache
+      waits     the end of a storm against as many cached calls
+      services  a load in a service against the driver's own
+      agents    ten processes with a thousand agents each, and one refresh
   storm [OPTIONS]  every process of a fleet finds the token expired at once; fails where a promise is broken
       --cache file|sqlite|redis|URL   what the hosts share [file]; a server of its own for redis
       --hosts H --processes P --rounds R                   [4, 50, 10]
@@ -57,8 +63,8 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["ci"] => ci::run(),
-        ["bench"] => bench::run(false),
-        ["bench", "--check"] => bench::run(true),
+        ["bench", "--check", names @ ..] => bench::run(names, true),
+        ["bench", names @ ..] => bench::run(names, false),
         ["storm", options @ ..] => storm::run(options),
         ["interop"] => interop::run(None),
         ["interop", name] => interop::run(Some(name)),

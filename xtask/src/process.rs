@@ -48,6 +48,12 @@ pub(crate) fn build(package: &str, binary: &str, profile: &[&str]) -> Result<Pat
     Ok(path)
 }
 
+/// Builds an example and says where it is.
+pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf> {
+    let [path] = executables(&mut cargo(&["build", "--package", package, "--example", example]), [example])?;
+    Ok(path)
+}
+
 /// The programs as the tests run them, `token` with its fault points. Where the tests have been built there is
 /// nothing left to do.
 pub(crate) fn build_as_tested<const N: usize>(binaries: [&str; N]) -> Result<[PathBuf; N]> {

@@ -10,10 +10,12 @@ use anyhow::{Result, bail, ensure};
 use serde_json::json;
 
 use crate::process::milliseconds;
-use fleet::{Ended, FORCE, Fleet, LATENCY_MS, Running, wait_until};
-use options::{Blow, OUTAGE, Options, Point, StoreFault};
+use crate::programs::Programs;
+use fleet::{Ended, LATENCY_MS, Running};
+use options::{Blow, OUTAGE, Point, StoreFault};
 
-pub(crate) use options::Cache;
+pub(crate) use fleet::{FORCE, Fleet, GET, posix, wait_until};
+pub(crate) use options::{Cache, Options};
 
 /// How long a stopped holder stays so: the lease's fifteen seconds, and then the three for which others respect its
 /// note, and some.
@@ -43,10 +45,26 @@ pub(crate) fn on(cache: Cache) -> Result<()> {
     blow(&Options::on(cache))
 }
 
+/// How long everybody waits once there is something to get, and how long as many hits take that are started at once:
+/// both sorted. Storms and hits take turns, so that whatever else the machine does meets both alike.
+pub(crate) fn waits_and_hits(cache: Cache, programs: &Programs) -> Result<[Vec<Duration>; 2]> {
+    let options = Options::on(cache);
+    let fleet = Fleet::start(&options, programs)?;
+    let mut all = Tally::default();
+    let mut hits = Vec::new();
+    for _ in 0..options.rounds {
+        all.add(one_round(&fleet, &options)?);
+        hits.extend(waits(&fleet.everybody(options.processes, || Ok(()))?, None));
+    }
+    verdict(&options, &all)?;
+    all.waits.sort_unstable();
+    hits.sort_unstable();
+    Ok([all.waits, hits])
+}
+
 /// Runs a storm, and fails where a promise was broken.
 fn blow(options: &Options) -> Result<()> {
-    eprintln!("Building token with its fault points, and a local issuer …");
-    let fleet = Fleet::start(options)?;
+    let fleet = Fleet::start(options, &Programs::as_tested()?)?;
     let (hosts, processes) = (options.hosts, options.processes);
     println!("{hosts} hosts with {processes} processes each, of which one host has signed in.");
     println!(
@@ -242,7 +260,7 @@ fn waits(ended: &[Ended], served_from: Option<Instant>) -> Vec<Duration> {
 }
 
 /// The wait that this share of the processes did not exceed.
-fn share(waits: &[Duration], share: f64) -> Duration {
+pub(crate) fn share(waits: &[Duration], share: f64) -> Duration {
     let rank = (waits.len() as f64 * share).ceil() as usize;
     waits.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }

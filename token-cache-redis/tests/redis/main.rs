@@ -7,7 +7,6 @@
 
 mod acl;
 mod conformance;
-mod cost;
 mod damage;
 mod layout;
 mod network;

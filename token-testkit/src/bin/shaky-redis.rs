@@ -6,6 +6,7 @@
 //! | `kill`, `start` | ends the server as a crash would; starts it again on what it has kept |
 //! | `delay MS` | keeps everything back for so long, in each direction |
 //! | `cut` | ends every connection |
+//! | `copy N` | keeps N copies of the access token under other names, of which nobody asks for any |
 //! | `black-hole on`, `black-hole off` | takes everything and passes nothing on; and ends that, and every connection |
 //!
 //! Each line is answered by one, `done`, once it is.
@@ -16,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
-use token_testkit::{Persistence, Proxy, RedisServer, RedisSettings};
+use token_testkit::{Persistence, Proxy, RedisReply, RedisServer, RedisSettings};
 
 /// A Redis server to test against, which fails on demand
 #[derive(Debug, Parser)]
@@ -55,6 +56,7 @@ fn obey(line: &str, server: &RedisServer, proxy: &Proxy) -> Result<()> {
     match line.split_once(' ').unwrap_or((line, "")) {
         ("kill", "") => server.kill(),
         ("start", "") => server.start_again(),
+        ("copy", copies) => copy(server, copies)?,
         ("cut", "") => proxy.cut(),
         ("black-hole", "on") => proxy.black_hole(true),
         ("black-hole", "off") => proxy.black_hole(false),
@@ -64,6 +66,22 @@ fn obey(line: &str, server: &RedisServer, proxy: &Proxy) -> Result<()> {
         _ => bail!("'{line}' is nothing that a server does"),
     }
     Ok(())
+}
+
+/// Names of the same form as that of the original, by the server itself: a hundred thousand are a second's work.
+fn copy(server: &RedisServer, copies: &str) -> Result<()> {
+    const COPY: &str = r"
+        local original = redis.call('KEYS', '*:{access-*}:entry')[1]
+        local prefix, id, suffix = original:match('^(.*{access%-)(%x+)(}:entry)$')
+        for number = 1, tonumber(ARGV[1]) do
+            local other = redis.sha1hex(number) .. redis.sha1hex(-number)
+            redis.call('COPY', original, prefix .. other:sub(1, #id) .. suffix)
+        end
+        return redis.call('DBSIZE')";
+    match server.command(["EVAL", COPY, "0", copies]) {
+        RedisReply::Number(there) if copies.parse().is_ok_and(|copies: i64| there >= copies) => Ok(()),
+        said => bail!("the server copied nothing: {said:?}"),
+    }
 }
 
 fn say(line: &str) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Several hosts that share a cache and its key, and the processes that run on them.
 
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,6 +13,7 @@ use super::options::{Cache, Options};
 use crate::home::Home;
 use crate::issuer::Issuer;
 use crate::process;
+use crate::programs::Programs;
 use crate::shaky_redis::ShakyRedis;
 
 pub(crate) const GET: [&str; 2] = ["account", "get-access-token"];
@@ -19,6 +21,9 @@ pub(crate) const FORCE: [&str; 3] = ["account", "get-access-token", "--force-ref
 
 /// How long the issuer takes for an answer, in milliseconds.
 pub(crate) const LATENCY_MS: u64 = 100;
+
+/// The name of a database of our own.
+const DATABASE: &str = "cache.db";
 
 /// Longer than anything that is waited for here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,16 +55,15 @@ pub(crate) struct Ended {
 }
 
 impl Fleet {
-    /// Builds the programs, starts what the options ask for, and signs the first host in. The others never do.
-    pub(crate) fn start(options: &Options) -> Result<Self> {
-        let [token, issuer, redis] = process::build_as_tested(["token", "issuer", "shaky-redis"])?;
-        let issuer = Issuer::start(&issuer, LATENCY_MS)?;
+    /// Starts what the options ask for, and signs the first host in. The others never do.
+    pub(crate) fn start(options: &Options, programs: &Programs) -> Result<Self> {
+        let issuer = Issuer::start(&programs.issuer, LATENCY_MS)?;
         issuer.post("settings", &json!({ "grace": options.grace }))?;
         // Private, as a database wants it, whatever the umask says.
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let shared = tempfile::Builder::new().prefix("token-shared-").permissions(private).tempdir()?;
         let store = match options.cache {
-            Cache::Redis => Some(ShakyRedis::start(&redis)?),
+            Cache::Redis => Some(ShakyRedis::start(&programs.redis)?),
             _ => None,
         };
         let own = |scheme: &str, name: &str| format!("{scheme}:{}", shared.path().join(name).display());
@@ -67,12 +71,12 @@ impl Fleet {
             (Cache::At(url), _) => url.clone(),
             (_, Some(redis)) if options.store.is_none() => redis.direct_url.clone(),
             (_, Some(redis)) => redis.url.clone(),
-            (Cache::Sqlite, _) => own("sqlite", "cache.db"),
+            (Cache::Sqlite, _) => own("sqlite", DATABASE),
             _ => own("file", "entries"),
         };
         let mut hosts = Vec::new();
         for _ in 0..options.hosts {
-            let mut host = Home::new(&token, &issuer)?;
+            let mut host = Home::new(&programs.token, &issuer)?;
             host.set("TOKEN_CACHE", &cache);
             host.set("TOKEN_KEY", own("file", "key"));
             hosts.push(host);
@@ -93,6 +97,16 @@ impl Fleet {
     /// The host that signed in.
     pub(crate) fn first(&self) -> &Home {
         &self.hosts[0]
+    }
+
+    /// The team's key.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.shared.path().join("key")
+    }
+
+    /// The database, where one of our own is the cache.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.shared.path().join(DATABASE)
     }
 
     /// Lets the cached token run out.
@@ -166,11 +180,11 @@ impl Fleet {
         Ok(())
     }
 
-    /// The team's key. A cache on one host gets one at its first sign-in.
+    /// A cache on one host gets a key at its first sign-in.
     fn make_key(&self) -> Result<()> {
         let output = self.first().token(&["key", "new"]).output().context("cannot run token")?;
         ensure!(output.status.success(), "token key new: {}", String::from_utf8_lossy(&output.stderr).trim());
-        let key = self.shared.path().join("key");
+        let key = self.key();
         std::fs::write(&key, output.stdout)?;
         std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         Ok(())
