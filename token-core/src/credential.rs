@@ -202,8 +202,9 @@ pub enum State {
     Ended,
     /// A new sign-in of the same account took over.
     Replaced,
-    /// It is on its way to another cache, which is named for people, and nobody spends it.
-    Moving(Grant, String),
+    /// It is on its way to another cache, which is named for people, and nobody spends it. It arrives in the state
+    /// that it left in.
+    Moving(Box<Self>, String),
 }
 
 /// Left in a credential before its refresh token is sent: who was at it, if nobody ever says how it went.
@@ -265,10 +266,8 @@ impl State {
     /// What could still be spent, or holds the place of what was.
     pub fn grant(&self) -> Option<&Grant> {
         match self {
-            Self::Idle(grant)
-            | Self::Spending(grant, _)
-            | Self::SignInNeeded { grant, .. }
-            | Self::Moving(grant, _) => Some(grant),
+            Self::Idle(grant) | Self::Spending(grant, _) | Self::SignInNeeded { grant, .. } => Some(grant),
+            Self::Moving(left_in, _) => left_in.grant(),
             Self::Ended | Self::Replaced => None,
         }
     }

@@ -4,10 +4,12 @@
 //! there, and deleted here. A run that was interrupted is run again: what the other cache has by then is only
 //! deleted from this one.
 
-use crate::broker::{Broker, SETTLE, WAIT};
+use crate::account::{Account, Profile};
+use crate::broker::{Broker, SETTLE, WAIT, WAIT_TO_SIGN};
 use crate::cache::Version;
 use crate::credential::{Credential, State};
 use crate::error::BrokerError;
+use crate::faults;
 use crate::key::{Key, Kind, SignInId};
 use crate::store::{Slot, Written};
 use crate::wait::{Deadline, pause};
@@ -40,6 +42,8 @@ pub enum Left {
     /// It cannot be copied: its refresh token changes with every use, and two caches would spend it against each
     /// other.
     Rotates,
+    /// An interrupted run has begun to move it to yet another cache, where it may have been spent by now.
+    OnItsWay,
     /// Somebody was at it the whole time.
     Busy,
     /// What is here or there under its name cannot be read: it is damaged, or sealed under a key that we do not hold.
@@ -58,11 +62,13 @@ impl Broker {
     /// The first failure of either cache; an entry that cannot be read is none. What has been moved by then has arrived whole; run it again for the rest.
     pub async fn migrate(&self, to: &Self, keep: bool) -> Result<Migrated, BrokerError> {
         let mut migrated = Migrated::default();
-        for listed in self.inner.store.cache.list(Kind::Credential).await? {
-            let outcome = match self.migrate_one(to, &listed.key, keep).await {
+        let credentials = self.inner.store.cache.list(Kind::Credential).await?;
+        let ours = self.profile().await?;
+        for listed in credentials {
+            let outcome = match self.migrate_one(to, &listed.key, &ours, keep).await {
                 // One that cannot be read must not keep the others here.
                 Err(error) if error.is_about_an_entry() => {
-                    Some(Err((self.whose(&listed.key).await?, Left::Unreadable)))
+                    Some(Err((whose(&ours, &listed.key), Left::Unreadable)))
                 }
                 outcome => outcome?,
             };
@@ -73,8 +79,7 @@ impl Broker {
             }
         }
         if !keep {
-            let gone = self.remove_what_has_moved(to).await?;
-            migrated.moved.extend(gone);
+            self.remove_what_has_moved(to, &mut migrated.moved).await?;
         }
         migrated.moved.sort();
         migrated.moved.dedup();
@@ -82,48 +87,66 @@ impl Broker {
         Ok(migrated)
     }
 
-    /// Takes the accounts out of the profile whose credential is in the other cache, by this run or an earlier one.
-    async fn remove_what_has_moved(&self, to: &Self) -> Result<Vec<Moved>, BrokerError> {
-        let mut gone = Vec::new();
-        for account in self.profile().await?.accounts {
+    /// Takes out the access tokens and the accounts whose credential is in the other cache, by this run or an earlier
+    /// one, which may not have come to them.
+    async fn remove_what_has_moved(&self, to: &Self, moved: &mut Vec<Moved>) -> Result<(), BrokerError> {
+        let ours = self.profile().await?;
+        let (mut gone, mut living) = (Vec::new(), Vec::new());
+        for account in &ours.accounts {
             let key = account.sign_in.credential();
             let here: Slot<Credential> = self.inner.store.load(&key).await?;
             let there: Slot<Credential> = to.inner.store.load(&key).await?;
-            if matches!(here, Slot::Empty) && there.value().is_some() {
+            if matches!(here, Slot::Empty)
+                && let Some(theirs) = there.value()
+            {
                 gone.push(account);
+                living.extend(theirs.state.grant().map(|_| account));
             }
         }
+        // One that was being signed in when its credential moved was in no profile yet.
+        introduce(to, &ours, &living).await?;
+        moved.extend(
+            gone.iter()
+                .map(|account| Moved { account: account.name.clone(), sign_in: account.sign_in.clone() }),
+        );
+        let sign_ins: Vec<SignInId> = moved.iter().map(|moved| moved.sign_in.clone()).collect();
+        self.inner.forget_access_tokens(&sign_ins).await?;
         self.update_profile(|profile| {
             for account in &gone {
-                profile.remove_account(&account.name, &account.authority);
+                let known = profile.account(&account.name, &account.authority);
+                if known.is_some_and(|known| known.sign_in == account.sign_in) {
+                    profile.remove_account(&account.name, &account.authority);
+                }
             }
         })
         .await?;
-        Ok(gone
-            .into_iter()
-            .map(|account| Moved { account: account.name, sign_in: account.sign_in })
-            .collect())
-    }
-
-    /// Whose credential this is, as far as the profile tells.
-    async fn whose(&self, key: &Key) -> Result<String, BrokerError> {
-        let accounts = self.profile().await?.accounts;
-        let account = accounts.into_iter().find(|account| account.sign_in.credential() == *key);
-        Ok(account.map_or_else(|| key.to_string(), |account| account.name))
+        Ok(())
     }
 
     /// `None` for a credential that is nobody's any more.
-    async fn migrate_one(&self, to: &Self, key: &Key, keep: bool) -> Result<Option<Outcome>, BrokerError> {
+    async fn migrate_one(
+        &self,
+        to: &Self,
+        key: &Key,
+        ours: &Profile,
+        keep: bool,
+    ) -> Result<Option<Outcome>, BrokerError> {
         let Some(lease) = self.inner.lease_within(key, WAIT).await? else {
             let slot: Slot<Credential> = self.inner.store.load(key).await?;
             return Ok(slot.value().map(|credential| Err((credential.account.clone(), Left::Busy))));
         };
-        let outcome = self.migrate_leased(to, key, keep).await;
+        let outcome = self.migrate_leased(to, key, ours, keep).await;
         self.inner.release(lease).await;
         outcome
     }
 
-    async fn migrate_leased(&self, to: &Self, key: &Key, keep: bool) -> Result<Option<Outcome>, BrokerError> {
+    async fn migrate_leased(
+        &self,
+        to: &Self,
+        key: &Key,
+        ours: &Profile,
+        keep: bool,
+    ) -> Result<Option<Outcome>, BrokerError> {
         let Some((version, credential)) = self.at_rest(key).await? else {
             return Ok(None);
         };
@@ -131,22 +154,26 @@ impl Broker {
         if credential.state.grant().is_none() {
             return Ok(None);
         }
+        let known: Vec<&Account> =
+            ours.accounts.iter().filter(|account| account.sign_in == credential.sign_in).collect();
         if keep && credential.rotates() {
             return Ok(Some(Err((account, Left::Rotates))));
         }
+        let place = to.inner.store.cache.to_string();
+        let is_on_its_way = match &credential.state {
+            State::Moving(_, to) if *to != place => return Ok(Some(Err((account, Left::OnItsWay)))),
+            state => matches!(state, State::Moving(..)),
+        };
         let there: Slot<Credential> = to.inner.store.load(key).await?;
         if let Slot::Damaged(_, error) = there {
             return Err(error);
         }
-        if matches!(there, Slot::Empty) && self.is_signed_in_anew(to, &credential).await? {
+        if matches!(there, Slot::Empty) && is_signed_in_anew(to, &known).await? {
             return Ok(Some(Err((account, Left::SignedInThere))));
         }
         let mut moving = (version, credential.clone());
-        let place = to.inner.store.cache.to_string();
-        let is_on_its_way = matches!(&credential.state, State::Moving(_, to) if *to == place);
         if !keep && !is_on_its_way {
-            let on_its_way = |grant| State::Moving(grant, place);
-            let state = credential.state.grant().cloned().map_or(State::Ended, on_its_way);
+            let state = State::Moving(Box::new(left_in(&credential.state).clone()), place);
             let next = Credential { state, ..credential.clone() };
             let entry = self.inner.store.seal(key, &next, None)?;
             if let Written::Conflict::<Credential>(_) =
@@ -156,10 +183,20 @@ impl Broker {
             }
             moving = (entry.version, next);
         }
-        if there.value().is_none_or(|there| is_behind(there, &credential)) {
-            self.arrive(to, key, &there, &credential).await?;
+        faults::point("moving");
+        match there.value() {
+            Some(theirs) if !is_behind(theirs, &credential) => {
+                if matches!(theirs.state, State::Moving(..)) && !self.turn_around(to, key).await? {
+                    return Ok(Some(Err((account, Left::Busy))));
+                }
+            }
+            _ => self.arrive(to, key, &there, &credential).await?,
         }
-        self.introduce(to, key).await?;
+        // Who was signed out over there meanwhile stays so.
+        if there.value().is_none_or(|theirs| theirs.state.grant().is_some()) {
+            introduce(to, ours, &known).await?;
+        }
+        faults::point("arrived");
         if !keep {
             // A conflict means that a refresh has come home here meanwhile: run again, it is moved once more.
             if let Written::Conflict::<Credential>(_) =
@@ -167,9 +204,24 @@ impl Broker {
             {
                 return Ok(Some(Err((account, Left::Busy))));
             }
-            self.inner.forget_access_tokens(&credential.sign_in).await?;
         }
         Ok(Some(Ok(Moved { account, sign_in: credential.sign_in })))
+    }
+
+    /// Puts to rest what had set out from the other cache, perhaps for this one, and was interrupted. False where it
+    /// is still on its way.
+    async fn turn_around(&self, to: &Self, key: &Key) -> Result<bool, BrokerError> {
+        // Who moves it away holds its lease the whole time.
+        let Some(lease) = to.inner.lease_within(key, WAIT_TO_SIGN).await? else {
+            return Ok(false);
+        };
+        let there: Slot<Credential> = to.inner.store.load(key).await?;
+        let arrived = match there.value().cloned() {
+            Some(theirs) => self.arrive(to, key, &there, &theirs).await.map(|()| true),
+            None => Ok(false),
+        };
+        to.inner.release(lease).await;
+        arrived
     }
 
     /// The credential with its rescue home, once no note on it can still be worked for.
@@ -191,18 +243,6 @@ impl Broker {
         }
     }
 
-    /// Whether the other cache knows this account by another sign-in.
-    async fn is_signed_in_anew(&self, to: &Self, credential: &Credential) -> Result<bool, BrokerError> {
-        let ours = self.profile().await?;
-        let Some(account) = ours.accounts.iter().find(|account| account.sign_in == credential.sign_in) else {
-            return Ok(false);
-        };
-        let theirs = to.profile().await?;
-        Ok(theirs
-            .account(&account.name, &account.authority)
-            .is_some_and(|account| account.sign_in != credential.sign_in))
-    }
-
     /// Makes the credential in the other cache and looks at what is there.
     async fn arrive(
         &self,
@@ -211,12 +251,8 @@ impl Broker {
         there: &Slot<Credential>,
         credential: &Credential,
     ) -> Result<(), BrokerError> {
-        let state = match &credential.state {
-            State::Moving(grant, _) => State::Idle(grant.clone()),
-            // An unsettled note goes along: whoever spends the token next is told of it.
-            state => state.clone(),
-        };
-        let credential = Credential { state, ..credential.clone() };
+        // An unsettled note goes along: whoever spends the token next is told of it.
+        let credential = Credential { state: left_in(&credential.state).clone(), ..credential.clone() };
         // A conflict means that somebody over there has made more of it since we looked.
         drop(to.inner.store.replace(key, there, &credential, None).await?);
         match to.inner.store.load::<Credential>(key).await? {
@@ -225,18 +261,16 @@ impl Broker {
             Slot::Damaged(_, error) => Err(error),
         }
     }
+}
 
-    /// Puts the account and what it sees into the other profile.
-    async fn introduce(&self, to: &Self, key: &Key) -> Result<(), BrokerError> {
-        let ours = self.profile().await?;
-        let Some(account) = ours.accounts.iter().find(|account| account.sign_in.credential() == *key) else {
-            return Ok(());
-        };
-        to.update_profile(|theirs| {
+/// Puts accounts and what they see into the other profile.
+async fn introduce(to: &Broker, ours: &Profile, accounts: &[&Account]) -> Result<(), BrokerError> {
+    to.update_profile(|theirs| {
+        for account in accounts {
             if theirs.account(&account.name, &account.authority).is_some() {
-                return;
+                continue;
             }
-            theirs.put_account(account.clone());
+            theirs.put_account((*account).clone());
             let seen = ours.subscriptions.iter().filter(|seen| {
                 seen.account.eq_ignore_ascii_case(&account.name) && seen.cloud == account.authority
             });
@@ -247,9 +281,32 @@ impl Broker {
                         && choice.authority == account.authority
                 });
             }
-        })
-        .await?;
-        Ok(())
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// Whether the other cache knows one of these accounts by another sign-in.
+async fn is_signed_in_anew(to: &Broker, accounts: &[&Account]) -> Result<bool, BrokerError> {
+    let theirs = to.profile().await?;
+    Ok(accounts.iter().any(|account| {
+        let known = theirs.account(&account.name, &account.authority);
+        known.is_some_and(|known| known.sign_in != account.sign_in)
+    }))
+}
+
+/// Whose credential this is, as far as the profile tells.
+fn whose(ours: &Profile, key: &Key) -> String {
+    let account = ours.accounts.iter().find(|account| account.sign_in.credential() == *key);
+    account.map_or_else(|| key.to_string(), |account| account.name.clone())
+}
+
+/// The state that a credential arrives in.
+fn left_in(state: &State) -> &State {
+    match state {
+        State::Moving(state, _) => state,
+        state => state,
     }
 }
 

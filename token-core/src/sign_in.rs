@@ -133,7 +133,7 @@ impl Broker {
             inner.release(lease).await;
         }
         let ended = ended?;
-        inner.forget_access_tokens(sign_in).await?;
+        inner.forget_access_tokens(std::slice::from_ref(sign_in)).await?;
         Ok(ended)
     }
 
@@ -190,13 +190,13 @@ impl Inner {
         }
     }
 
-    /// Deletes the access tokens of a sign-in. Keys do not tell whose they are, so each is opened.
-    pub(crate) async fn forget_access_tokens(&self, sign_in: &SignInId) -> Result<(), BrokerError> {
+    /// Deletes the access tokens of some sign-ins. Keys do not tell whose they are, so each is opened.
+    pub(crate) async fn forget_access_tokens(&self, sign_ins: &[SignInId]) -> Result<(), BrokerError> {
         for listed in self.store.cache.list(Kind::AccessToken).await? {
             let Ok(slot) = self.load_access(&listed.key).await else {
                 continue;
             };
-            if slot.value().is_some_and(|stored| stored.sign_in == *sign_in) {
+            if slot.value().is_some_and(|stored| sign_ins.contains(&stored.sign_in)) {
                 // A conflict means that it was changed meanwhile: its flight learns of the end by itself.
                 drop(self.store.write::<StoredAccess>(&listed.key, slot.expected(), None).await?);
             }

@@ -130,6 +130,10 @@ fn stayed(left: usize, from: &CacheLocation, to: &CacheLocation, migrated: &Migr
     let hint = |left: Left| match left {
         Left::Busy => format!("'{program} cache migrate {} {}' once more moves it", from.url(), to.url()),
         Left::Rotates => "without --keep it is moved".to_owned(),
+        Left::OnItsWay => format!(
+            "'{program} doctor' with TOKEN_CACHE={} names the command that goes on with that",
+            from.url()
+        ),
         Left::Unreadable => format!("a new sign-in, '{program} login', replaces what cannot be read"),
         _ => format!("'{program} logout' with one of the two as TOKEN_CACHE ends the sign-in there"),
     };
@@ -145,6 +149,7 @@ fn reason(left: Left) -> &'static str {
         Left::Rotates => {
             "its refresh token changes with every use, and two caches would spend it against each other"
         }
+        Left::OnItsWay => "it is on its way to another cache, and may have arrived there",
         Left::Busy => "somebody was at it the whole time",
         Left::Unreadable => {
             "its entry cannot be read, here or over there: it is damaged, or sealed under another key"

@@ -46,7 +46,10 @@ async fn our_parent_is_replaced_whatever_its_version_or_state() {
             refusal: token_core::OAuthError::default(),
             interrupted: None,
         },
-        |register| State::Moving(Grant::RefreshToken(register), "elsewhere".to_owned()),
+        |register| {
+            let idle = State::Idle(Grant::RefreshToken(register));
+            State::Moving(Box::new(idle), "elsewhere".to_owned())
+        },
     ];
     for state in states {
         let world = World::fleet().await;

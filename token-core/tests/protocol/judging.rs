@@ -192,7 +192,7 @@ async fn throttled_and_refused_and_sign_in_needed_are_said_at_once() {
 async fn a_sign_in_that_is_moving_is_left_alone() {
     let world = World::fleet().await;
     world.age(Freshness::Dead).await;
-    world.set_state(|grant| State::Moving(grant, "elsewhere".to_owned())).await;
+    world.set_state(|grant| State::Moving(Box::new(State::Idle(grant)), "elsewhere".to_owned())).await;
     assert!(matches!(world.process("a").get(&world.request()).await, Err(BrokerError::Moving { .. })));
     assert_eq!(world.issuer.requests(), 0);
 }

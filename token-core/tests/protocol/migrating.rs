@@ -65,12 +65,7 @@ async fn while_it_moves_nobody_spends_it() {
     let to = Elsewhere::of(&world);
     let mover = world.process("a");
     mover.dies_after(Op::Swap, Kind::Credential, 0);
-    let task = tokio::spawn({
-        let (from, to) = (mover.broker.clone(), to.broker.clone());
-        async move { from.migrate(&to, false).await }
-    });
-    until("the mover is dead", || mover.is_dead()).await;
-    task.abort();
+    until_dead(&mover, &to.broker).await;
     world.settle();
     assert!(matches!(world.state().await, State::Moving(..)));
     let error = world.process("b").get(&world.forced()).await.unwrap_err();
@@ -163,18 +158,105 @@ async fn a_successor_that_comes_home_behind_the_mover_is_taken_along() {
     // And a mover on another host, which has brought the spent token and not deleted it.
     let mover = world.process("b");
     mover.dies_before(Op::Swap, Kind::Credential, 1);
-    let task = tokio::spawn({
-        let (from, to) = (mover.broker.clone(), to.broker.clone());
-        async move { from.migrate(&to, false).await }
-    });
-    until("the mover is dead", || mover.is_dead()).await;
-    task.abort();
+    until_dead(&mover, &to.broker).await;
     assert_eq!(to.credentials().await, 1);
     world.settle();
     // When its own host brings the successor home.
     world.process("a").get(&world.forced()).await.unwrap();
     assert_eq!(migrate(&world.process("b"), &to).await.moved.len(), 1);
     to.broker.access_token(&world.forced()).await.unwrap();
+}
+
+/// Moves the sign-in and is killed when it has arrived and is not deleted here.
+async fn interrupted(from: &Process, to: &Broker) {
+    from.dies_before(Op::Swap, Kind::Credential, 1);
+    until_dead(from, to).await;
+}
+
+/// Begins to move, and dies where it was told to.
+async fn until_dead(mover: &Process, to: &Broker) {
+    let task = tokio::spawn({
+        let (from, to) = (mover.broker.clone(), to.clone());
+        async move { from.migrate(&to, false).await }
+    });
+    until("the mover is dead", || mover.is_dead()).await;
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_wrong_with_it_goes_along_though_the_mover_was_killed() {
+    for leases in BOTH {
+        let world = World::new(leases, Rotation::Strict).await;
+        let to = Elsewhere::of(&world);
+        let note = world.leave_note("another", seconds(60)).await;
+        let mover = world.process("a");
+        mover.dies_after(Op::Swap, Kind::Credential, 0);
+        until_dead(&mover, &to.broker).await;
+        world.settle();
+        assert_eq!(migrate(&world.process("a"), &to).await.moved.len(), 1);
+        // The token had been spent by whom the note names, and whoever is refused says so.
+        world.issuer.end("rt-1");
+        let error = to.broker.access_token(&world.forced()).await.unwrap_err();
+        let BrokerError::SignInNeeded { interrupted: Some(named), .. } = error else { panic!("{error:?}") };
+        assert_eq!(*named, note, "{leases:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_that_was_interrupted_can_be_turned_around() {
+    for spent in [false, true] {
+        let world = World::fleet().await;
+        let to = Elsewhere::of(&world);
+        interrupted(&world.process("a"), &to.broker).await;
+        world.settle();
+        if spent {
+            to.broker.access_token(&world.forced()).await.unwrap();
+        }
+        let here = world.process("a");
+        let back = to.broker.migrate(&here.broker, false).await.unwrap();
+        assert_eq!((back.moved.len(), to.credentials().await), (1, 0), "spent: {spent}");
+        here.get(&world.forced()).await.unwrap();
+        assert!(matches!(world.state().await, State::Idle(_)));
+        assert!(world.lives().await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_signed_out_over_there_stays_so() {
+    let world = World::fleet().await;
+    let to = Elsewhere::of(&world);
+    interrupted(&world.process("a"), &to.broker).await;
+    world.settle();
+    to.broker.sign_out(&world.account).await.unwrap();
+    migrate(&world.process("a"), &to).await;
+    assert!(to.broker.profile().await.unwrap().accounts.is_empty());
+    assert!(world.process("a").broker.profile().await.unwrap().accounts.is_empty());
+    assert!(world.memory.list(Kind::Credential).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_arrived_in_one_cache_goes_to_no_third() {
+    let world = World::fleet().await;
+    let to = Elsewhere::of(&world);
+    let elsewhere = |grant| State::Moving(Box::new(State::Idle(grant)), "elsewhere".to_owned());
+    world.set_state(elsewhere).await;
+    let migrated = migrate(&world.process("a"), &to).await;
+    assert_eq!(migrated.left, [(world.account.name.clone(), Left::OnItsWay)]);
+    assert_eq!(to.credentials().await, 0);
+    assert!(matches!(world.state().await, State::Moving(_, to) if to == "elsewhere"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_access_token_stays_where_a_mover_was_killed() {
+    let world = World::fleet().await;
+    let to = Elsewhere::of(&world);
+    let mover = world.process("a");
+    mover.dies_before(Op::Swap, Kind::AccessToken, 0);
+    until_dead(&mover, &to.broker).await;
+    assert_eq!(world.memory.list(Kind::AccessToken).await.unwrap().len(), 1);
+    world.settle();
+    assert_eq!(migrate(&world.process("a"), &to).await.moved.len(), 1);
+    assert!(world.memory.list(Kind::AccessToken).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

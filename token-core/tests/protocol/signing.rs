@@ -262,7 +262,11 @@ async fn a_sign_out_of_a_moving_or_refused_sign_in_takes_place() {
     for state in ["moving", "sign-in needed", "spending"] {
         let world = World::fleet().await;
         match state {
-            "moving" => world.set_state(|grant| State::Moving(grant, "elsewhere".to_owned())).await,
+            "moving" => {
+                world
+                    .set_state(|grant| State::Moving(Box::new(State::Idle(grant)), "elsewhere".to_owned()))
+                    .await
+            }
             "spending" => drop(world.leave_note("another", seconds(1)).await),
             _ => {
                 world
