@@ -182,3 +182,38 @@ fn not_built_in(feature: &str) -> Failure {
     Failure::new(format!("this build of {} has no {feature} cache", crate::program::name()))
         .hint(format!("'cargo install --path token-cli --features {feature}' makes one that has it"))
 }
+
+#[cfg(all(test, not(all(feature = "redis", feature = "sqlite"))))]
+mod tests {
+    use super::*;
+    use crate::az::settings::AzSettings;
+    use crate::config::Config;
+
+    fn refusal(cache: &str) -> String {
+        let lookup = |name: &str| match name {
+            "TOKEN_CACHE" => Some(cache.into()),
+            "HOME" => Some("/people/ada".into()),
+            _ => None,
+        };
+        let environment = Environment(&lookup);
+        let config = Config::load(&environment, &AzSettings::default()).unwrap();
+        Backend::open(&config.cache.value, &environment).unwrap_err().text()
+    }
+
+    #[test]
+    #[cfg(not(feature = "sqlite"))]
+    fn a_database_is_refused_by_a_program_that_was_built_without() {
+        insta::assert_snapshot!(refusal("sqlite:"), @"
+        error: this build of token has no sqlite cache
+        hint: 'cargo install --path token-cli --features sqlite' makes one that has it
+        ");
+    }
+
+    #[test]
+    #[cfg(not(feature = "redis"))]
+    fn a_server_is_refused_by_a_program_that_was_built_without() {
+        for cache in ["redis://cache.example", "rediss://cache.example", "redis+unix:/run/redis.sock"] {
+            assert!(refusal(cache).starts_with("error: this build of token has no redis cache\n"), "{cache}");
+        }
+    }
+}

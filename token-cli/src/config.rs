@@ -526,6 +526,23 @@ mod tests {
     }
 
     #[test]
+    fn a_network_file_system_is_used_only_where_the_config_allows_it() {
+        let may = |config: &Config, cache: &CacheLocation| {
+            let named = config.cache_named("file:", &Environment(&|_| None)).unwrap();
+            [cache.clone(), named].map(|cache| match cache {
+                CacheLocation::File(local) | CacheLocation::Sqlite(local) => local.any_file_system,
+                CacheLocation::Redis(_) => panic!("{cache} is on no disk"),
+            })
+        };
+        for cache in ["file:/net/c", "sqlite:/net/c.db"] {
+            for (line, allowed) in [("", false), ("allow_network_file_system = true", true)] {
+                let config = load(&format!("cache = '{cache}'\n{line}"), &[]).unwrap();
+                assert_eq!(may(&config, &config.cache.value), [allowed; 2], "{cache} {line}");
+            }
+        }
+    }
+
+    #[test]
     fn clouds_and_issuers_are_read() {
         let config = load(
             "[clouds.lab]\nauthority_host = 'http://127.0.0.1:4470'\nresource_manager = 'http://[::1]:4470'\n\

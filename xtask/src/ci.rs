@@ -30,6 +30,8 @@ pub(crate) fn run() -> Result<()> {
         execute(cargo(&doc).arg("--quiet").env("RUSTDOCFLAGS", "-D warnings"))
     });
     steps.step("token-core by feature", || each_feature(&metadata, "token-core"));
+    steps.step("token by feature", || each_feature(&metadata, "token-cli").and_then(|()| on_files_alone()));
+    steps.step("two hundred sign-ins move", || install::run().and_then(|()| two_hundred_move()));
     steps.step("storm on a directory", || storm::on(Cache::File));
     steps.step("storm on SQLite", || storm::on(Cache::Sqlite));
     steps.step("storm on Redis", || install::run().and_then(|()| storm::on(Cache::Redis)));
@@ -46,6 +48,19 @@ fn each_feature(metadata: &Metadata, name: &str) -> Result<()> {
         execute(cargo(&check).args(["--features", feature]))?;
     }
     Ok(())
+}
+
+/// A program that keeps its tokens in files and nothing else refuses every other cache.
+fn on_files_alone() -> Result<()> {
+    let test = ["test", "--package", "token-cli", "--no-default-features", "--bin", "token", "--locked"];
+    execute(cargo(&test).args(["--quiet", "backend"]))
+}
+
+/// The test that takes too long to be one of all.
+fn two_hundred_move() -> Result<()> {
+    let test =
+        ["test", "--package", "token-cli", "--test", "cli", "--locked", "--quiet", "two_hundred_sign_ins"];
+    execute(cargo(&test).args(["--", "--ignored"]).env("REQUIRE_REDIS", "1"))
 }
 
 fn metadata() -> Result<Metadata> {

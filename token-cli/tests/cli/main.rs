@@ -16,6 +16,7 @@ mod interruption;
 mod issuers;
 mod leaks;
 mod migrating;
+mod moving;
 mod outliving;
 mod principals;
 mod printing;

@@ -103,6 +103,41 @@ fn they_move_through_every_cache_and_live_in_one_at_a_time() {
 }
 
 #[test]
+fn one_that_is_on_its_way_names_the_command_that_goes_on_with_it() {
+    let issuer = willing_issuer();
+    let desk = Desk::new(&issuer);
+    assert_eq!(desk.run("login --issuer corp").code, Some(0));
+    let killed = run(&desk, "cache migrate file: sqlite:", &[("TOKEN_FAULT", "moving=kill")]);
+    assert_eq!(killed.code, None, "{killed:?}");
+    let home = desk.path("").display().to_string();
+    let said = run(&desk, "get --force-refresh", &[]);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""));
+    insta::assert_snapshot!(named(&said.stderr, &[(&home, "HOME/")]), @"
+    error: the sign-in of corp is being moved to sqlite:HOME/.local/share/token/cache.db
+    hint: 'token cache migrate file:HOME/.local/share/token/entries sqlite:HOME/.local/share/token/cache.db' goes on with it; what has arrived is used with TOKEN_CACHE=sqlite:HOME/.local/share/token/cache.db
+    ");
+    assert_eq!(issuer.counts().refreshes, 0);
+
+    // To a third it does not go, for it may have arrived.
+    let said = run(&desk, "cache migrate file: file:third", &[]);
+    assert_eq!(said.code, Some(1));
+    insta::assert_snapshot!(named(&said.stderr, &[(&home, "HOME/")]), @"
+    error: a sign-in stays in file:HOME/.local/share/token/entries
+    cause: corp: it is on its way to another cache, and may have arrived there
+    hint: 'token doctor' with TOKEN_CACHE=file:HOME/.local/share/token/entries names the command that goes on with that
+    ");
+    assert!(run(&desk, "doctor -o table", &[]).stdout.contains("'token cache migrate "));
+
+    // What it says is what helps.
+    let said = run(&desk, "get --force-refresh", &[]);
+    let command =
+        said.stderr.split('\'').find_map(|words| words.strip_prefix("token cache migrate")).unwrap();
+    desk.ok(&format!("cache migrate{command}"));
+    let cache = said.stderr.trim_end().rsplit("TOKEN_CACHE=").next().unwrap();
+    assert_eq!(run(&desk, "get --force-refresh", &[("TOKEN_CACHE", cache)]).code, Some(0));
+}
+
+#[test]
 fn a_copy_leaves_those_whose_token_rotates() {
     let issuer = willing_issuer();
     let desk = desk(&issuer);
