@@ -39,12 +39,23 @@ pub(crate) fn run_without_config(command: &Command) -> Option<Result<(), Failure
     }
 }
 
+/// What a command comes to whose config cannot be used.
+pub(crate) fn fail(command: &Command, failure: Failure) -> Result<(), Failure> {
+    match command {
+        Command::Doctor(typed) => doctor::unconfigured(typed, &failure),
+        _ => Err(failure),
+    }
+}
+
 /// Runs a command.
 pub(crate) fn run(command: Command, config: Config) -> Result<(), Failure> {
     if let Command::Config(ConfigCommand::Path) = command {
         return output::text(&format!("{}\n", config.file.display()));
     }
-    let app = App::new(config)?;
+    let app = match App::new(config) {
+        Ok(app) => app,
+        Err(failure) => return fail(&command, failure),
+    };
     let outcome = match command {
         Command::Login(typed) => login::run(&app, &typed),
         Command::Logout(typed) => logout::run(&app, &typed),

@@ -62,9 +62,12 @@ fn run(mut arguments: Arguments, az: &AzSettings) -> Result<(), Failure> {
     arguments.command.format_by_default(az.output);
     match command::run_without_config(&arguments.command) {
         Some(outcome) => outcome,
-        None => Config::load(&PROCESS, az).and_then(|config| {
-            log::start(&arguments.verbosity, config.log.as_deref())?;
-            command::run(arguments.command, config)
-        }),
+        None => match Config::load(&PROCESS, az) {
+            Ok(config) => {
+                log::start(&arguments.verbosity, config.log.as_deref())?;
+                command::run(arguments.command, config)
+            }
+            Err(failure) => command::fail(&arguments.command, failure),
+        },
     }
 }

@@ -34,12 +34,14 @@ pub(super) fn run(app: &App, typed: &Listing) -> Result<(), Failure> {
     host::rescue(app, broker.is_some(), &mut findings);
     issuers::look(app, &profile, &mut findings);
     host::az(&mut findings);
-    findings.print(&typed.output, &sign_ins)?;
-    match findings.count(State::Error) {
-        0 => Ok(()),
-        1 => Err(Failure::new("something is wrong")),
-        number => Err(Failure::new(format!("{number} things are wrong"))),
-    }
+    findings.conclude(typed, &sign_ins)
+}
+
+/// The answer where the config cannot be used, and so nothing else can be tried.
+pub(super) fn unconfigured(typed: &Listing, failure: &Failure) -> Result<(), Failure> {
+    let mut findings = Findings::default();
+    findings.failure("config", failure);
+    findings.conclude(typed, &[])
 }
 
 /// How it stands with something.
@@ -80,6 +82,16 @@ impl Findings {
 
     fn count(&self, state: State) -> usize {
         self.0.iter().filter(|finding| finding.state == state).count()
+    }
+
+    /// Prints them, and fails where something is wrong.
+    fn conclude(&self, typed: &Listing, sign_ins: &[sign_ins::Seen]) -> Result<(), Failure> {
+        self.print(&typed.output, sign_ins)?;
+        match self.count(State::Error) {
+            0 => Ok(()),
+            1 => Err(Failure::new("something is wrong")),
+            number => Err(Failure::new(format!("{number} things are wrong"))),
+        }
     }
 
     /// A screen for people, and a value for everybody else.

@@ -200,3 +200,40 @@ fn a_clock_that_is_off_is_told() {
     let said = desk.run("doctor -o table");
     assert!(said.code == Some(0) && said.stdout.contains("seconds behind that of"), "{said:?}");
 }
+
+#[test]
+fn a_config_that_cannot_be_used_is_a_finding_like_any_other() {
+    let issuer = willing_issuer();
+    let desk = Desk::new(&issuer);
+    let mut table = String::new();
+    for config in ["cach = 'file:'", "cache = 'nonsense'", "cloud = 'nowhere'"] {
+        desk.configure(config);
+        let said = desk.run("doctor -o json");
+        assert_eq!((said.code, said.stderr.as_str()), (Some(1), "error: something is wrong\n"));
+        let value: Value = serde_json::from_str(&said.stdout).unwrap();
+        assert_eq!((&value["errors"], &value["signIns"]), (&Value::from(1), &serde_json::json!([])));
+        let [check] = &value["checks"].as_array().unwrap()[..] else { panic!("{value}") };
+        assert_eq!((&check["check"], &check["state"]), (&Value::from("config"), &Value::from("error")));
+        table += &format!("{config}\n{}\n", desk.run("doctor -o table").stdout);
+    }
+    insta::assert_snapshot!(table.replace(&desk.path("").display().to_string(), "HOME/"), @"
+    cach = 'file:'
+    error    config    HOME/.config/token/config.toml, line 1: unknown field `cach`, expected one of `cache`, `key`, `cloud`, `allow_network_file_system`, `share_managed_identities`, `redis`, `clouds`, `issuers`
+
+    Wrong: 1; no warnings.
+
+    cache = 'nonsense'
+    error    config    a cache is file:[PATH], sqlite:[PATH], redis://HOST[:PORT][/DB], rediss://HOST (over TLS) or redis+unix:PATH
+                       it is `cache` in HOME/.config/token/config.toml
+
+    Wrong: 1; no warnings.
+
+    cloud = 'nowhere'
+    error    config    the cloud 'nowhere' is not known
+                       known are: AzureCloud, AzureChinaCloud, AzureUSGovernment, AzureBleuCloud; it is `cloud` in HOME/.config/token/config.toml
+
+    Wrong: 1; no warnings.
+    ");
+    // Others still say what is wrong and stop.
+    assert!(desk.run("account list").stderr.starts_with("error: "));
+}
