@@ -106,8 +106,8 @@ impl Side {
         let clouds = format!(
             "[{CLOUD}]\n\
              endpoint_active_directory = {issuer}\n\
-             endpoint_resource_manager = {issuer}\n\
-             endpoint_management = {issuer}\n\
+             endpoint_resource_manager = {issuer}/\n\
+             endpoint_management = https://management.core.windows.net/\n\
              endpoint_active_directory_resource_id = https://management.core.windows.net/\n\
              endpoint_active_directory_graph_resource_id = https://graph.windows.net/\n\
              endpoint_microsoft_graph_resource_id = https://graph.microsoft.com/\n\
