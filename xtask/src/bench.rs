@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a token costs, as ratios within one run. One file a measurement.
 
 mod agents;
+mod azure_cli;
 mod hit;
 mod services;
 mod stores;
@@ -14,8 +15,9 @@ use crate::process::milliseconds;
 /// A measurement: it prints what it finds, and says which limits were missed.
 type Measurement = fn(&mut Limits) -> Result<()>;
 
-const MEASUREMENTS: [(&str, Measurement); 5] = [
+const MEASUREMENTS: [(&str, Measurement); 6] = [
     ("hit", hit::measure),
+    ("azure-cli", azure_cli::measure),
     ("stores", stores::measure),
     ("waits", waits::measure),
     ("services", services::measure),

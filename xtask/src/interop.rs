@@ -1,12 +1,12 @@
 //! `cargo xtask interop`: the programs and libraries that `token` stands in for, or serves, run for real against a
 //! local issuer. One file a part.
 
-mod azure_cli;
+pub(crate) mod azure_cli;
 mod behind;
 mod node;
 mod python;
 mod sdk;
-mod stand;
+pub(crate) mod stand;
 
 use std::path::PathBuf;
 

@@ -2,15 +2,14 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::{Limits, head, row};
-use crate::install;
 use crate::lab::Lab;
-use crate::measure::{self, Times};
-use crate::process::{self, milliseconds};
+use crate::measure;
+use crate::process;
 
 const ROUNDS: usize = 500;
 /// How many entries the large cache holds beside the one that is read.
@@ -50,26 +49,10 @@ pub(super) fn measure(limits: &mut Limits) -> Result<()> {
     let growth = in_large.ratio(&hit) - 1.0;
     println!("large cache against small  {:+.1} %   limit ±{:.0} %", growth * 100.0, GROWTH * 100.0);
     println!("peak memory of a hit       {:.1} MiB  limit {} MiB", mebibytes(memory), MEMORY >> 20);
-    azure_cli(&hit)?;
 
     limits.hold("ratio of a hit", hit.ratio(&least) <= RATIO);
     limits.hold("large file cache", growth.abs() <= GROWTH);
     limits.hold("memory", memory <= MEMORY);
-    Ok(())
-}
-
-/// Azure CLI beside it, where it is installed and signed in.
-fn azure_cli(hit: &Times) -> Result<()> {
-    let Some(program) = install::find("az") else { return Ok(()) };
-    let mut az = Command::new(program);
-    az.args(GET);
-    let signed_in = az.stdin(Stdio::null()).output()?.status.success();
-    if !signed_in {
-        println!("az is installed but not signed in: not measured");
-        return Ok(());
-    }
-    let [az] = measure::interleaved(5, [az])?;
-    println!("az account get-access-token {}, {:.0} × a hit", milliseconds(az.median()), az.ratio(hit));
     Ok(())
 }
 

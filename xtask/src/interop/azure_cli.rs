@@ -24,6 +24,11 @@ pub(crate) fn program() -> Result<PathBuf> {
     Ok(python::environment("azure-cli", &[PACKAGE])?.join("az"))
 }
 
+/// Real `az`, where an earlier run has installed it.
+pub(crate) fn installed() -> Option<PathBuf> {
+    python::installed("azure-cli", &[PACKAGE]).map(|bin| bin.join("az"))
+}
+
 /// Runs all scripts.
 pub(super) fn run() -> Result<()> {
     program()?;

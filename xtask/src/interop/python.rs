@@ -19,14 +19,23 @@ const NEEDS: &[Need] = &[
     },
 ];
 
+/// Written last, with what was installed.
+const STAMP: &str = "installed";
+
+/// The programs of a virtual environment that holds these packages, where it is complete.
+pub(super) fn installed(name: &str, packages: &[&str]) -> Option<PathBuf> {
+    let place = directory().join(name);
+    let there = std::fs::read_to_string(place.join(STAMP)).ok()?;
+    (there == packages.join("\n")).then(|| place.join("bin"))
+}
+
 /// The programs of a virtual environment that holds these packages, which are pinned.
 pub(super) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
-    let place = directory().join(name);
-    let bin = place.join("bin");
-    let (stamp, wanted) = (place.join("installed"), packages.join("\n"));
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+    if let Some(bin) = installed(name, packages) {
         return Ok(bin);
     }
+    let place = directory().join(name);
+    let bin = place.join("bin");
     install::needs(NEEDS)?;
     if place.exists() {
         std::fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
@@ -41,7 +50,7 @@ pub(super) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
     process::run(
         Command::new(bin.join("python")).args(["-m", "compileall", "-q", "-j0"]).arg(library(&place)?),
     )?;
-    std::fs::write(stamp, wanted)?;
+    std::fs::write(place.join(STAMP), packages.join("\n"))?;
     Ok(bin)
 }
 

@@ -15,11 +15,11 @@ use token_testkit::{
 use crate::process;
 
 /// The cloud that both programs know the issuer as.
-pub(super) const CLOUD: &str = "lab";
+pub(crate) const CLOUD: &str = "lab";
 
 /// Which `az` a side runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Program {
+pub(crate) enum Program {
     /// The real one.
     AzureCli,
     /// A link to `token`.
@@ -30,14 +30,14 @@ pub(super) enum Program {
 
 /// One home with its `az`.
 #[derive(Debug)]
-pub(super) struct Side {
+pub(crate) struct Side {
     home: TempDir,
     path: String,
 }
 
 impl Side {
     /// A home that nobody has used before, configured for an issuer.
-    pub(super) fn new(program: Program, issuer: &RunningIssuer) -> Result<Self> {
+    pub(crate) fn new(program: Program, issuer: &RunningIssuer) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("token-interop-").tempdir()?;
         let mut path = Vec::new();
         if program != Program::AzureCli {
@@ -60,19 +60,19 @@ impl Side {
     }
 
     /// Its home.
-    pub(super) fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
     /// A line of shell, in an environment that holds nothing else of ours.
-    pub(super) fn shell(&self, line: &str) -> Command {
+    pub(crate) fn shell(&self, line: &str) -> Command {
         let mut command = self.program(Path::new("/bin/sh"));
         command.args(["-c", line]);
         command
     }
 
     /// Any program, in that environment.
-    pub(super) fn program(&self, program: &Path) -> Command {
+    pub(crate) fn program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(self.environment()).current_dir(self.home()).stdin(Stdio::null());
         command
@@ -150,7 +150,7 @@ fn token() -> Result<PathBuf> {
 
 /// An issuer with what selections can trip over: names that occur twice, that hold spaces and more than ASCII, and a
 /// subscription that is not enabled.
-pub(super) fn issuer() -> RunningIssuer {
+pub(crate) fn issuer() -> RunningIssuer {
     let mut settings = Settings {
         transport: Transport::Https,
         access_tokens: AccessTokenForm::Jwt,
