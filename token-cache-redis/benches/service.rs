@@ -7,6 +7,7 @@
 )]
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::AsyncConnectionConfig;
@@ -32,12 +33,15 @@ async fn main() -> ExitCode {
     let cache = RedisCache::connect(RedisOptions::new(server.url())).unwrap();
     // The size of a sealed access token.
     let entry = Entry { version: Version::random(), body: vec![7; 2048], discard_after: None };
-    assert_eq!(cache.swap(&key(), None, Some(&entry)).await.unwrap(), Swap::Done);
+    // A service has its key at hand, and the driver its name.
+    let key = Key::new(Kind::AccessToken, &["a"]);
+    assert_eq!(cache.swap(&key, None, Some(&entry)).await.unwrap(), Swap::Done);
 
     let client = redis::Client::open(format!("{}?protocol=resp3", server.url())).unwrap();
     let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(5)));
     let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
-    let driver = (connection, format!("token:{{{}}}:entry", key()));
+    let driver = (connection, Arc::<str>::from(format!("token:{{{key}}}:entry")));
+    let cache = (cache, Arc::new(key));
 
     let mut missed = false;
     for in_flight in [1, 64] {
@@ -60,18 +64,14 @@ async fn main() -> ExitCode {
     ExitCode::from(u8::from(missed))
 }
 
-async fn load(cache: RedisCache) {
-    assert!(cache.load(&key()).await.unwrap().is_some());
+async fn load((cache, key): (RedisCache, Arc<Key>)) {
+    assert!(cache.load(&key).await.unwrap().is_some());
 }
 
 /// What a load sends, without everything that makes it a cache.
-async fn hmget((mut connection, name): (MultiplexedConnection, String)) {
+async fn hmget((mut connection, name): (MultiplexedConnection, Arc<str>)) {
     let mut command = redis::cmd("HMGET");
-    command.arg(name).arg("v").arg("b").arg("d");
+    command.arg(&*name).arg("v").arg("b").arg("d");
     let fields: [Option<Vec<u8>>; 3] = command.query_async(&mut connection).await.unwrap();
     assert!(fields[1].is_some());
-}
-
-fn key() -> Key {
-    Key::new(Kind::AccessToken, &["a"])
 }

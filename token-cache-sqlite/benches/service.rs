@@ -6,6 +6,8 @@
     reason = "it measures, prints, and stops where it cannot"
 )]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -42,7 +44,8 @@ async fn main() -> ExitCode {
 }
 
 async fn measure() -> ExitCode {
-    let home = tempfile::tempdir().unwrap();
+    // A cache wants a directory that is private, whatever the umask says.
+    let home = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
     let paths = ENTRIES.map(|entries| home.path().join(format!("{entries}.db")));
     let mut opened = Vec::new();
     for (path, entries) in paths.into_iter().zip(ENTRIES) {
