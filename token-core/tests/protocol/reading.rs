@@ -42,7 +42,8 @@ async fn a_reader_gets_what_a_refresher_brings() {
     let token = world.process("a").get(&world.request()).await.unwrap();
     let began = crate::world::moment();
     assert_eq!(asked.await.unwrap().unwrap().secret.expose(), token.secret.expose());
-    assert!(began.elapsed() < millis(100));
+    // At its next look, of which the rarest are so far apart.
+    assert!(began.elapsed() <= millis(201));
 }
 
 #[tokio::test(start_paused = true)]
