@@ -20,7 +20,7 @@
 //! ```
 //!
 //! [`RedisServer`] starts a `redis-server` of its own, on a free port and in a directory of its own, and [`Proxy`] delays,
-//! cuts and swallows what goes through it. [`rate`] is for benches.
+//! cuts and swallows what goes through it. [`rate()`] is for benches.
 #![allow(clippy::unwrap_used, reason = "a broken test stand must stop the test at once, where it broke")]
 #![allow(clippy::disallowed_methods, reason = "what is tested against has a clock of its own, and files")]
 
