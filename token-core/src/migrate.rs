@@ -59,7 +59,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// The first failure of either cache; an entry that cannot be read is none. What has been moved by then has arrived whole; run it again for the rest.
+    /// The first failure of either cache; an entry that cannot be read is none. What has been moved by then has arrived
+    /// whole; run it again for the rest.
     pub async fn migrate(&self, to: &Self, keep: bool) -> Result<Migrated, BrokerError> {
         let mut migrated = Migrated::default();
         let credentials = self.inner.store.cache.list(Kind::Credential).await?;
