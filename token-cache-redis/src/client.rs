@@ -210,17 +210,15 @@ impl Client {
     async fn live(&self) -> Result<Arc<Live>, Fault> {
         let attempt = {
             let mut attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
-            let over = match attempt.get() {
-                Some(Ok(live)) => live.is_over(),
-                Some(Err(_)) => true,
-                None => false,
-            };
-            if over {
-                *attempt = Attempt::default();
+            match attempt.get() {
+                Some(Ok(live)) if !live.is_over() => return Ok(Arc::clone(live)),
+                Some(_) => *attempt = Attempt::default(),
+                None => {}
             }
             Arc::clone(&attempt)
         };
-        attempt.get_or_init(|| self.connect()).await.clone()
+        // In a box of its own: it is large, and hardly ever needed.
+        attempt.get_or_init(|| Box::pin(self.connect())).await.clone()
     }
 
     async fn connect(&self) -> Result<Arc<Live>, Fault> {
