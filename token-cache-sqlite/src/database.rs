@@ -16,8 +16,8 @@ use crate::pool::Pool;
 use crate::schema::{self, Age};
 use crate::turn::Turn;
 
-/// How many connections are kept for the next reader. Reading is a matter of microseconds, so few are in use at once.
-const READERS: usize = 4;
+/// How many read at once. Reading is a matter of microseconds: more would only take the processors from each other.
+pub(crate) const READERS: usize = 4;
 
 /// After how many pages the log is written back into the database. Who comes first reads the whole log, so it is
 /// kept short; and writes are rare, so it may be done often.

@@ -19,8 +19,9 @@ use token_core::{
     CacheError, CacheErrorKind, Clock as _, Entry, HostDirectory, HostLeases, Key, Kind, Lease, Listed,
     Owner, Swap, SystemClock, TokenCache, TryLease, Version,
 };
+use tokio::sync::Semaphore;
 
-use database::Database;
+use database::{Database, READERS};
 use fault::Fault;
 
 /// A cache in one SQLite file.
@@ -36,6 +37,8 @@ pub struct SqliteCache {
 struct Inner {
     database: Database,
     leases: HostLeases,
+    /// Whose turn it is to read. Who has to wait does so off the threads, too.
+    reading: Semaphore,
 }
 
 impl SqliteCache {
@@ -66,7 +69,7 @@ impl SqliteCache {
 
     /// Deletes for good what was set aside because it could not be read, and says how much that was.
     pub async fn delete_damaged(&self) -> Result<usize, CacheError> {
-        self.off_the_async_threads("delete damaged entries", Inner::delete_damaged).await
+        self.off_the_async_threads(|| "delete damaged entries".to_owned(), Inner::delete_damaged).await
     }
 
     fn open_with(path: &Path, any_file_system: bool) -> Result<Self, CacheError> {
@@ -76,10 +79,21 @@ impl SqliteCache {
         let directory = HostDirectory::new(path.parent().unwrap_or(&path), any_file_system);
         let database = Database::new(path, directory);
         let leases = HostLeases::new(database.locks(), Arc::new(SystemClock));
-        let inner = Arc::new(Inner { database, leases });
+        let inner = Arc::new(Inner { database, leases, reading: Semaphore::new(READERS) });
         let looked = inner.database.is_there();
         looked.map_err(|fault| fault.into_error("open the cache", &inner))?;
         Ok(Self { inner })
+    }
+
+    /// Reads, when it is our turn.
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce() -> String,
+        work: impl FnOnce(&Inner) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, CacheError> {
+        // It is never closed.
+        let _turn = self.inner.reading.acquire().await.ok();
+        self.off_the_async_threads(operation, work).await
     }
 
     /// Runs blocking work where it may block: on tokio's threads for that, or right here where no runtime is.
@@ -88,7 +102,7 @@ impl SqliteCache {
     /// thread.
     async fn off_the_async_threads<T: Send + 'static>(
         &self,
-        operation: impl Into<String>,
+        operation: impl FnOnce() -> String,
         work: impl FnOnce(&Inner) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, CacheError> {
         let inner = self.inner.clone();
@@ -99,16 +113,16 @@ impl SqliteCache {
             }),
             Err(_) => work(&inner),
         };
-        outcome.map_err(|fault| fault.into_error(operation, self))
+        outcome.map_err(|fault| fault.into_error(operation(), self))
     }
 }
 
 #[async_trait]
 impl TokenCache for SqliteCache {
     async fn load(&self, key: &Key) -> Result<Option<Entry>, CacheError> {
-        let operation = format!("load {key}");
+        let operation = || format!("load {key}");
         let key = key.clone();
-        self.off_the_async_threads(operation, move |inner| inner.load(&key)).await
+        self.read(operation, move |inner| inner.load(&key)).await
     }
 
     async fn swap(
@@ -117,18 +131,17 @@ impl TokenCache for SqliteCache {
         expected: Option<&Version>,
         next: Option<&Entry>,
     ) -> Result<Swap, CacheError> {
-        let operation = format!("{} {key}", if next.is_some() { "store" } else { "delete" });
+        let operation = || format!("{} {key}", if next.is_some() { "store" } else { "delete" });
         let (key, expected, next) = (key.clone(), expected.copied(), next.cloned());
         self.off_the_async_threads(operation, move |inner| inner.swap(&key, expected, next.as_ref())).await
     }
 
     async fn list(&self, kind: Kind) -> Result<Vec<Listed>, CacheError> {
-        self.off_the_async_threads(format!("list entries of kind {kind}"), move |inner| inner.list(kind))
-            .await
+        self.read(|| format!("list entries of kind {kind}"), move |inner| inner.list(kind)).await
     }
 
     async fn try_lease(&self, key: &Key, owner: &Owner, _ttl: Duration) -> Result<TryLease, CacheError> {
-        let operation = format!("lease {key}");
+        let operation = || format!("lease {key}");
         let (key, owner) = (key.clone(), *owner);
         self.off_the_async_threads(operation, move |inner| {
             inner.database.directory().prepare()?;

@@ -24,7 +24,7 @@ async fn a_row_altered_anywhere_is_corrupt() {
         "body = CAST(substr(body, 2) AS BLOB)",
         "body = CAST(x'00' || substr(body, 2) AS BLOB)",
         "checksum = x''",
-        "checksum = CAST(substr(checksum, 1, 7) AS BLOB)",
+        "checksum = CAST(substr(checksum, 1, 3) AS BLOB)",
         "checksum = CAST(x'00' || substr(checksum, 2) AS BLOB)",
         "checksum = CAST(checksum || x'00' AS BLOB)",
     ];

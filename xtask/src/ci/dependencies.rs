@@ -40,7 +40,7 @@ const MEMBERS: &[Member] = &[
     Member {
         name: "token-cache-sqlite",
         members: &["token-core"],
-        others: Some(&["async-trait", "rusqlite", "rustix", "sha2", "tokio"]),
+        others: Some(&["async-trait", "crc32fast", "rusqlite", "rustix", "tokio"]),
     },
     Member {
         name: "token-cli",
