@@ -1,22 +1,21 @@
-//! What is configured: the file, overridden by the environment. Only this file reads the environment.
+//! What is configured: the file, overridden by the environment.
+
+mod environment;
+mod file;
+mod source;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
-use token_core::Secret;
-use token_core::grant::authorization_code::Redirect;
-use url::{Host, Url};
+use std::path::PathBuf;
 
 use crate::az::settings::AzSettings;
 use crate::cache_location::{CacheLocation, Context, RedisTable};
 use crate::paths::Paths;
 use crate::report::Failure;
+
+pub(crate) use environment::{Environment, PROCESS};
+pub(crate) use file::{CloudTable, IssuerTable, secure_url};
+pub(crate) use source::{KeySource, SecretSource};
 
 /// Everything that is configured, with where each setting comes from.
 #[derive(Debug)]
@@ -69,75 +68,6 @@ pub(crate) enum Origin {
     Argument,
 }
 
-/// Where the key ring comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum KeySource {
-    /// A file; the default one is made by the first sign-in.
-    File { path: PathBuf, default: bool },
-    /// An environment variable.
-    Environment(String),
-    /// No encryption.
-    None,
-}
-
-/// Where a secret is read from when it is needed. The config never holds one itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum SecretSource {
-    File(String),
-    Environment(String),
-}
-
-/// `[clouds.NAME]`: another Azure cloud, or a test authority.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(crate) struct CloudTable {
-    #[serde(deserialize_with = "https")]
-    pub(crate) authority_host: Url,
-    #[serde(deserialize_with = "https")]
-    pub(crate) resource_manager: Url,
-    /// What tokens are for by default. It is a name, compared byte for byte, and no address.
-    pub(crate) resource: String,
-}
-
-/// `[issuers.NAME]`: an OpenID Connect issuer.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(crate) struct IssuerTable {
-    /// Exactly as it names itself.
-    #[serde(deserialize_with = "issuer")]
-    pub(crate) issuer: String,
-    #[serde(default)]
-    pub(crate) client_id: Option<String>,
-    #[serde(default)]
-    pub(crate) client_secret: Option<SecretSource>,
-    #[serde(default)]
-    pub(crate) scopes: Vec<String>,
-    /// Where it sends the browser back to, as the client is registered there.
-    #[serde(default, deserialize_with = "redirect")]
-    pub(crate) redirect_uri: Option<Redirect>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    cache: Option<String>,
-    key: Option<String>,
-    cloud: Option<String>,
-    #[serde(default)]
-    allow_network_file_system: bool,
-    #[serde(default)]
-    share_managed_identities: bool,
-    #[serde(default)]
-    redis: RedisTable,
-    #[serde(default)]
-    clouds: BTreeMap<String, CloudTable>,
-    #[serde(default)]
-    issuers: BTreeMap<String, IssuerTable>,
-}
-
-/// The environment variables, by name.
-pub(crate) struct Environment<'a>(pub(crate) &'a dyn Fn(&str) -> Option<OsString>);
-
 /// The variables that decide what is used.
 const VARIABLES: [&str; 6] =
     ["TOKEN_CONFIG", "TOKEN_CACHE", "TOKEN_KEY", "TOKEN_CLOUD", "TOKEN_SUBSCRIPTION", "TOKEN_LOG"];
@@ -159,7 +89,7 @@ impl Config {
             }
             None => paths.config.join("config.toml"),
         };
-        let content = read(&file, named.is_some())?;
+        let content = file::read(&file, named.is_some())?;
         let cache = setting(environment, "TOKEN_CACHE", content.cache, "file:");
         let key = setting(environment, "TOKEN_KEY", content.key, "file:");
         let cloud = cloud(environment, &paths, content.cloud, az);
@@ -187,7 +117,7 @@ impl Config {
                 origin: cache.origin,
             },
             key: Setting {
-                value: key_source(environment, &paths, &key.value, key.origin)
+                value: source::key_source(environment, &paths, &key.value, key.origin)
                     .map_err(|failure| context(failure, "key", key.origin))?,
                 origin: key.origin,
             },
@@ -234,113 +164,6 @@ impl Config {
     }
 }
 
-impl Environment<'_> {
-    /// A variable that is set and not empty.
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
-        self.path(name).and_then(|value| value.into_os_string().into_string().ok())
-    }
-
-    /// Whether a variable is set, but to no text.
-    fn is_garbled(&self, name: &str) -> bool {
-        (self.0)(name).is_some_and(|value| value.to_str().is_none())
-    }
-
-    /// As [`Environment::text`], for paths, which need not be Unicode.
-    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
-        (self.0)(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-    }
-
-    /// The home directory in the passwd entry of who runs us.
-    pub(crate) fn passwd_home(&self) -> Option<PathBuf> {
-        // Where HOME is unset or empty, std asks getpwuid_r.
-        if self.path("HOME").is_none() { std::env::home_dir() } else { None }
-    }
-}
-
-/// The variables of this process.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub(crate) const PROCESS: Environment<'static> = Environment(&|name| std::env::var_os(name));
-
-impl SecretSource {
-    /// `env:NAME` or `file:PATH`; `None` for any other text.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Some(Self::Environment(name.to_owned())),
-            Some(("file", path)) if !path.is_empty() => Some(Self::File(path.to_owned())),
-            _ => None,
-        }
-    }
-
-    /// The secret, without the newline that ends most files.
-    pub(crate) fn read(&self, environment: &Environment<'_>) -> Result<Secret, Failure> {
-        let secret = match self {
-            Self::Environment(name) => environment
-                .text(name)
-                .ok_or_else(|| Failure::new(format!("the environment variable {name} is not set")))?,
-            Self::File(path) => {
-                let path = match path.strip_prefix("~/") {
-                    Some(_) => Paths::expand(environment, path, Origin::File)?,
-                    // Whoever types a path means it from where they are.
-                    None => PathBuf::from(path),
-                };
-                std::fs::read_to_string(&path).map_err(|error| {
-                    Failure::new(format!("could not read {}", path.display())).caused_by(&error)
-                })?
-            }
-        };
-        let secret = Secret::new(secret.trim_end_matches(['\r', '\n']));
-        if secret.expose().is_empty() { Err(Failure::new(format!("{self} is empty"))) } else { Ok(secret) }
-    }
-}
-
-impl fmt::Display for SecretSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file:{path}"),
-            Self::Environment(name) => write!(f, "env:{name}"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretSource {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Source;
-        const EXPECTED: &str = "expected `env:NAME` or `file:PATH`: the config holds no secrets itself";
-
-        // Every wrong value gets the same words, for it may be the secret.
-        impl Visitor<'_> for Source {
-            type Value = SecretSource;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`env:NAME` or `file:PATH`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {
-                SecretSource::parse(text).ok_or_else(|| E::custom(EXPECTED))
-            }
-
-            fn visit_i64<E: Error>(self, _: i64) -> Result<SecretSource, E> {
-                Err(E::custom(EXPECTED))
-            }
-
-            fn visit_f64<E: Error>(self, _: f64) -> Result<SecretSource, E> {
-                Err(E::custom(EXPECTED))
-            }
-        }
-        from.deserialize_any(Source)
-    }
-}
-
-impl fmt::Display for KeySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, .. } => write!(f, "file:{}", path.display()),
-            Self::Environment(name) => write!(f, "env:{name}"),
-            Self::None => f.write_str("none (nothing is encrypted)"),
-        }
-    }
-}
-
 impl Origin {
     /// As `config show` prints it.
     pub(crate) fn shown(self) -> &'static str {
@@ -353,27 +176,6 @@ impl Origin {
             Self::Argument => "argument",
         }
     }
-}
-
-fn read(file: &Path, must_exist: bool) -> Result<File, Failure> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(File::default()),
-        Err(error) => {
-            let failure = Failure::new(format!("could not read the config {}", file.display()));
-            let failure = match error.kind() {
-                io::ErrorKind::InvalidData => failure.because("it is not UTF-8 text"),
-                _ => failure.caused_by(&error),
-            };
-            return Err(if must_exist { failure.hint("it is set by TOKEN_CONFIG") } else { failure });
-        }
-    };
-    toml::from_str(&text).map_err(|error| {
-        // The error's own text quotes the line, and what stands there may be a secret in the wrong place.
-        let line =
-            error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        Failure::new(format!("{}, line {line}: {}", file.display(), error.message()))
-    })
 }
 
 fn setting<'a>(
@@ -413,72 +215,10 @@ fn cloud(
     Setting { value, origin }
 }
 
-impl KeySource {
-    /// What an argument names.
-    pub(crate) fn named(text: &str, environment: &Environment<'_>, paths: &Paths) -> Result<Self, Failure> {
-        key_source(environment, paths, text, Origin::Argument)
-    }
-}
-
-fn key_source(
-    environment: &Environment<'_>,
-    paths: &Paths,
-    text: &str,
-    origin: Origin,
-) -> Result<KeySource, Failure> {
-    match text.split_once(':') {
-        None if text == "none" => Ok(KeySource::None),
-        Some(("file", "")) => Ok(KeySource::File { path: paths.config.join("key"), default: true }),
-        Some(("file", path)) => {
-            Ok(KeySource::File { path: Paths::expand(environment, path, origin)?, default: false })
-        }
-        Some(("env", name)) if !name.is_empty() => Ok(KeySource::Environment(name.to_owned())),
-        // What stands here may be the key itself, so it is not repeated.
-        _ => Err(Failure::new("the key has to be file:[PATH], env:NAME or none")),
-    }
-}
-
-/// A URL that a secret may be sent to: https, or plain http that does not leave the host.
-pub(crate) fn secure_url(text: &str) -> Result<Url, String> {
-    let shown = match text.rsplit_once('@') {
-        // What stands before it may be a password.
-        Some((_, rest)) => format!("…@{rest}"),
-        None => text.to_owned(),
-    };
-    let url = Url::parse(text).map_err(|error| format!("{shown:?} is not a URL: {error}"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{shown:?} has a user name or password in it, which a URL may not carry here"));
-    }
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback => Ok(url),
-        "http" => Err(format!("{shown:?} is plain http: only https is allowed, except on loopback")),
-        _ => Err(format!("{shown:?} is not an https URL")),
-    }
-}
-
-fn https<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
-    secure_url(&String::deserialize(from)?).map_err(D::Error::custom)
-}
-
-fn issuer<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    let text = String::deserialize(from)?;
-    secure_url(&text).map_err(D::Error::custom)?;
-    Ok(text)
-}
-
-fn redirect<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Redirect>, D::Error> {
-    Redirect::parse(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
