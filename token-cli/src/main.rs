@@ -33,28 +33,30 @@ use crate::report::{Exit, Failure};
 
 /// Hand on what is not ours; parse, read the config, run, report.
 fn main() -> ExitCode {
+    if PROCESS.text("NO_COLOR").is_some() {
+        output::without_colours();
+    }
     if program::is_az()
         && let Some(code) = shim::pass_on()
     {
         return code;
     }
     let settings = AzSettings::load(&PROCESS);
-    let colours = PROCESS.text("NO_COLOR").is_none() && !settings.as_ref().is_ok_and(|az| az.no_color);
-    if !colours {
+    if settings.as_ref().is_ok_and(|az| az.no_color) {
         output::without_colours();
     }
     let arguments = match args::read(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(unreadable) => return report::unreadable(unreadable, colours),
+        Err(unreadable) => return report::unreadable(unreadable),
     };
-    report::ended(settings.and_then(|az| run(arguments, &az)), colours)
+    report::ended(settings.and_then(|az| run(arguments, &az)))
 }
 
 fn run(mut arguments: Arguments, az: &AzSettings) -> Result<(), Failure> {
     let verbosity = &arguments.verbosity;
     if verbosity.only_show_errors && (verbosity.verbose || verbosity.debug) {
         let text = "--only-show-errors can't be used together with --debug or --verbose";
-        return Err(Failure::new(text).exit(Exit::Misuse));
+        return Err(Failure::new(text).exit(Exit::Misuse).bare());
     }
     if verbosity.only_show_errors || az.only_show_errors {
         report::silence_warnings();

@@ -75,7 +75,12 @@ fn show(format: Option<Format>, value: &Value, columns: Columns) -> Result<(), F
 
 /// As for Azure CLI, only where both outputs are a terminal.
 fn has_colours() -> bool {
-    !PLAIN.load(Ordering::Relaxed) && io::stdout().is_terminal() && io::stderr().is_terminal()
+    allows_colours() && io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Whether the user wants colours where they can be seen.
+pub(crate) fn allows_colours() -> bool {
+    !PLAIN.load(Ordering::Relaxed)
 }
 
 /// Leaves the colours away, as the user wants it.

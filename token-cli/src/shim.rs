@@ -80,7 +80,7 @@ fn nobody(words: &[&str]) -> Failure {
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    report::failure(failure, PROCESS.text("NO_COLOR").is_none());
+    report::failure(failure);
     ExitCode::from(failure.exit_code())
 }
 
