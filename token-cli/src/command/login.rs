@@ -4,6 +4,7 @@ mod browser;
 mod certificate;
 mod device;
 mod federated_token;
+mod first_token;
 mod issuer;
 mod managed_identity;
 mod microsoft;

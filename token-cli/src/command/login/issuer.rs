@@ -9,9 +9,10 @@ use token_core::{
     IdClaims, RsaPadding, Secret, SignInId, Signer, State, TokenRequest,
 };
 
-use super::service_principal::{authentication, client_credentials};
+use super::first_token::first_token;
+use super::service_principal::authentication;
 use super::way::{Page, Proof};
-use super::{Signed, browser, conclude, device, may_ask, register, secret};
+use super::{ANSWER, Signed, browser, conclude, device, may_ask, register, secret};
 use crate::app::App;
 use crate::args::{Login, given, given_all};
 use crate::config::{IssuerTable, PROCESS, secure_url};
@@ -253,6 +254,6 @@ async fn client(app: &App, wanted: &Wanted, discovery: &Discovery) -> Result<Sig
         last_refresh: None,
     };
     let request = TokenRequest::new(&account);
-    let answer = client_credentials(app, &credential, &request).await?;
+    let answer = first_token(app, &credential, &request, ANSWER).await?;
     Ok(Signed { account, credential, request, answer })
 }

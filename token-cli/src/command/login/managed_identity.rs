@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use token_core::grant::managed_identity::probe;
-use token_core::grant::{self, Means, TokenAnswer};
 use token_core::{
     AccountKind, Client, ClientAuthentication, Credential, Endpoints, Grant, IdClaims, ManagedIdentity,
     State, TokenRequest,
 };
 
+use super::Signed;
+use super::first_token::first_token;
 use super::microsoft::{account, scopes};
-use super::{CONNECT, Signed, refused};
 use crate::app::App;
 use crate::args::Login;
 use crate::az;
@@ -39,7 +38,7 @@ pub(super) async fn sign_in(app: &App, typed: &Login, identity: &ManagedIdentity
     // A host is told of no capabilities; they name the entry, as in every later request.
     let capabilities = az::capabilities(app.config.handles_claims);
     let request = TokenRequest { scopes, capabilities, ..TokenRequest::new(&account) };
-    let answer = ask(app, &credential, &request).await?;
+    let answer = first_token(app, &credential, &request, ANSWER).await?;
     // As Azure CLI does: nothing else says who the host is.
     let claims = IdClaims::read(&answer.access_token.secret).unwrap_or_default();
     let tenant = claims.tid.ok_or_else(|| Failure::new("the token of this host does not say its tenant"))?;
@@ -47,21 +46,6 @@ pub(super) async fn sign_in(app: &App, typed: &Login, identity: &ManagedIdentity
     credential.client.id = claims.appid.unwrap_or_default();
     credential.endpoints = Endpoints::Host { tenant: Some(tenant.clone()) };
     Ok(Signed { account, credential, request: TokenRequest { tenant: Some(tenant), ..request }, answer })
-}
-
-async fn ask(app: &App, credential: &Credential, request: &TokenRequest) -> Result<TokenAnswer, Failure> {
-    let (transport, clock, surroundings) = (app.transport(), app.clock(), app.surroundings());
-    let means = Means {
-        transport: &*transport,
-        surroundings: &surroundings,
-        clock: &*clock,
-        connect_timeout: CONNECT,
-    };
-    let failed = "could not sign in with the managed identity of this host";
-    probe(&means).await.map_err(|error| refused(&error, failed))?;
-    let asking =
-        grant::asking(credential, request).map_err(|error| Failure::new(failed).caused_by(&error))?;
-    grant::obtain(&means, credential, &asking, request, ANSWER).await.map_err(|error| refused(&error, failed))
 }
 
 /// What a host is goes to nobody else, unless somebody has said so: whoever shares the cache could be it.

@@ -1,13 +1,13 @@
 //! Signing in an application at Microsoft, in its own name.
 
-use token_core::grant::{self, Means};
 use token_core::{
     AccountKind, Client, ClientAuthentication, Credential, Grant, RsaPadding, State, TokenRequest,
 };
 
+use super::first_token::first_token;
 use super::microsoft::{account, scopes};
 use super::way::Proof;
-use super::{ANSWER, CONNECT, Signed, certificate, federated_token, refused};
+use super::{ANSWER, Signed, certificate, federated_token};
 use crate::app::App;
 use crate::args::Login;
 use crate::az;
@@ -36,7 +36,7 @@ pub(super) async fn sign_in(
     };
     let capabilities = az::capabilities(app.config.handles_claims);
     let request = TokenRequest { tenant: Some(tenant), scopes, capabilities, ..TokenRequest::new(&account) };
-    let answer = client_credentials(app, &credential, &request).await?;
+    let answer = first_token(app, &credential, &request, ANSWER).await?;
     Ok(Signed { account, credential, request, answer })
 }
 
@@ -54,25 +54,4 @@ pub(super) fn authentication(
         ),
         Proof::Federated(federation) => ClientAuthentication::Assertion(federation.source(audience)?),
     })
-}
-
-/// Asks for the first token in the client's own name; a secret that is wrong is never stored.
-pub(super) async fn client_credentials(
-    app: &App,
-    credential: &Credential,
-    request: &TokenRequest,
-) -> Result<grant::TokenAnswer, Failure> {
-    let (transport, clock, surroundings) = (app.transport(), app.clock(), app.surroundings());
-    let means = Means {
-        transport: &*transport,
-        surroundings: &surroundings,
-        clock: &*clock,
-        connect_timeout: CONNECT,
-    };
-    let failed = format!("could not sign in as {}", credential.account);
-    let asking =
-        grant::asking(credential, request).map_err(|error| Failure::new(&failed).caused_by(&error))?;
-    grant::obtain(&means, credential, &asking, request, ANSWER)
-        .await
-        .map_err(|error| refused(&error, &failed))
 }

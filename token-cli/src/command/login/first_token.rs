@@ -1,0 +1,37 @@
+//! The first token of a sign-in that needs no person. What is wrong with the credential shows here, before it is
+//! stored.
+
+use std::time::Duration;
+
+use token_core::grant::managed_identity::probe;
+use token_core::grant::{self, Means, TokenAnswer};
+use token_core::{Credential, Grant, TokenRequest};
+
+use super::{CONNECT, refused};
+use crate::app::App;
+use crate::report::Failure;
+
+/// Asks an issuer, or the host for its own.
+pub(super) async fn first_token(
+    app: &App,
+    credential: &Credential,
+    request: &TokenRequest,
+    within: Duration,
+) -> Result<TokenAnswer, Failure> {
+    let (transport, clock, surroundings) = (app.transport(), app.clock(), app.surroundings());
+    let means = Means {
+        transport: &*transport,
+        surroundings: &surroundings,
+        clock: &*clock,
+        connect_timeout: CONNECT,
+    };
+    let mut failed = format!("could not sign in as {}", credential.account);
+    if let Some(Grant::ManagedIdentity(_)) = credential.state.grant() {
+        "could not sign in with the managed identity of this host".clone_into(&mut failed);
+        probe(&means).await.map_err(|error| refused(&error, &failed))?;
+    }
+    let asking =
+        grant::asking(credential, request).map_err(|error| Failure::new(&failed).caused_by(&error))?;
+    let answer = grant::obtain(&means, credential, &asking, request, within).await;
+    answer.map_err(|error| refused(&error, &failed))
+}
