@@ -3,6 +3,7 @@
 mod account;
 mod argparse;
 mod az;
+mod azure_cli;
 mod closest;
 mod cloud;
 mod duration;
@@ -227,13 +228,23 @@ fn read_as(words: Vec<OsString>, manner: Manner) -> Result<Arguments, Unreadable
         Err(error) if is_help(&error) && (manner == Manner::Token || words.is_empty()) => {
             Err(Unreadable::Told(error))
         }
-        Err(error) if !error.use_stderr() => Err(Unreadable::Told(error)),
+        Err(error) if !error.use_stderr() => Err(Unreadable::Told(match manner {
+            Manner::Token => error,
+            Manner::Az => help_of_az(&words).unwrap_or(error),
+        })),
         _ => read_again(&words, manner),
     }
 }
 
 fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
     Arguments::try_parse_from(std::iter::once(&OsString::from("token")).chain(words))
+}
+
+/// The help that was asked for, of what Azure CLI has.
+fn help_of_az(words: &[OsString]) -> Option<clap::Error> {
+    let mut tree = Arguments::command();
+    tree.build();
+    azure_cli::only(tree).try_get_matches_from(std::iter::once(&OsString::from("az")).chain(words)).err()
 }
 
 fn read_again(words: &[OsString], manner: Manner) -> Result<Arguments, Unreadable> {

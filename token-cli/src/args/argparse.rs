@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
+use super::azure_cli;
 use super::closest::closest;
 use crate::program;
 use crate::query::{self, Query};
@@ -33,42 +34,6 @@ pub(super) enum Manner {
     /// Options stand behind the command, and what is abbreviated is an option of Azure CLI's.
     Az,
 }
-
-/// The options of the commands that Azure CLI has too, in the order in which it tells of them.
-const AZ_OPTIONS: [&str; 32] = [
-    "subscription",
-    "name",
-    "username",
-    "password",
-    "tenant",
-    "resource",
-    "scope",
-    "allow-no-subscriptions",
-    "claims-challenge",
-    "use-device-code",
-    "service-principal",
-    "certificate",
-    "use-cert-sn-issuer",
-    "federated-token",
-    "identity",
-    "client-id",
-    "object-id",
-    "resource-id",
-    "resource-type",
-    "skip-subscription-discovery",
-    "skip-sub",
-    "all",
-    "refresh",
-    "profile",
-    "acquire-policy-token",
-    "change-reference",
-    "help",
-    "verbose",
-    "debug",
-    "only-show-errors",
-    "output",
-    "query",
-];
 
 /// A command line that argparse would take, but for what clap finds missing in it.
 #[derive(Debug)]
@@ -238,7 +203,7 @@ impl Line {
     /// The options that begin so, each as often as it has such a name.
     fn abbreviated<'a>(&self, command: &'a Command, prefix: &str) -> Vec<(&'a Arg, &'a str)> {
         let names = command.get_arguments().flat_map(|arg| longs(arg).map(move |long| (arg, long)));
-        let rank = |long: &str| AZ_OPTIONS.iter().position(|known| *known == long);
+        let rank = |long: &str| azure_cli::OPTIONS.iter().position(|known| *known == long);
         let mut names: Vec<_> = names
             .filter(|(_, long)| long.starts_with(prefix))
             .filter(|(_, long)| self.manner == Manner::Token || rank(long).is_some())
