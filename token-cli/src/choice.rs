@@ -20,6 +20,9 @@ pub(crate) struct Choice {
     /// What is used where an argument does not say otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) active: Option<Selected>,
+    /// Whose account was active here has signed out, and nobody has chosen since. Azure CLI picks no other then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) signed_out: bool,
     /// What was active in other clouds when they were left.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) elsewhere: Vec<Selected>,
@@ -76,6 +79,19 @@ impl Selected {
 }
 
 impl Choice {
+    /// Makes this the active one.
+    pub(crate) fn choose(&mut self, selected: Selected) {
+        self.active = Some(selected);
+        self.signed_out = false;
+    }
+
+    /// Leaves an account that was signed out: where it was active, nothing is.
+    pub(crate) fn leave_account(&mut self, account: &Account) {
+        if self.active.take_if(|active| active.is_account(account)).is_some() {
+            self.signed_out = true;
+        }
+    }
+
     /// Leaves a cloud: what is active there is remembered.
     pub(crate) fn leave(&mut self, cloud: &str) {
         if let Some(active) = self.active.take_if(|active| active.authority == cloud) {
@@ -87,7 +103,8 @@ impl Choice {
     /// Enters a cloud: what was active there before is active again.
     pub(crate) fn enter(&mut self, cloud: &str) {
         if let Some(at) = self.elsewhere.iter().position(|left| left.authority == cloud) {
-            self.active = Some(self.elsewhere.remove(at));
+            let left = self.elsewhere.remove(at);
+            self.choose(left);
         }
     }
 }

@@ -66,6 +66,9 @@ impl<'a> Selection<'a> {
         {
             return self.active(active);
         }
+        if program::is_az() && self.choice.signed_out {
+            return Err(self.undecided());
+        }
         if let Some(found) = self.shared_default() {
             return Ok(found);
         }

@@ -3,11 +3,18 @@
 use clap::Args;
 
 use super::output::Output;
+use crate::program;
 
 #[derive(Args, Debug)]
 pub(crate) struct Logout {
     /// Account to sign out; the active one by default
-    #[arg(long, visible_alias = "username", short_alias = 'u', value_name = "ACCOUNT")]
+    // Azure CLI has one name for it.
+    #[arg(
+        long = if program::is_az() { "username" } else { "account" },
+        visible_alias = (!program::is_az()).then_some("username"),
+        short_alias = (!program::is_az()).then_some('u'),
+        value_name = "ACCOUNT"
+    )]
     pub(crate) account: Option<String>,
     #[command(flatten)]
     pub(crate) reach: Reach,

@@ -16,8 +16,11 @@ pub(crate) fn active(config: &Config) -> Result<Cloud, Failure> {
     match find(config, wanted)? {
         Some(cloud) => Ok(cloud),
         None => {
-            let failure = Failure::new(format!("the cloud '{wanted}' is not known"))
-                .hint(format!("known are: {}", names(config).join(", ")));
+            let message = match program::is_az() {
+                true => format!("The cloud '{wanted}' is not registered."),
+                false => format!("the cloud '{wanted}' is not known"),
+            };
+            let failure = Failure::new(message).hint(format!("known are: {}", names(config).join(", ")));
             Err(match config.cloud.origin {
                 Origin::Environment(variable) => failure.hint(format!("it is set by {variable}")),
                 Origin::Chosen => failure.hint("it was set by 'cloud set'"),

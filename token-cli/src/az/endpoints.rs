@@ -1,9 +1,12 @@
 //! Everything that Azure CLI knows of a cloud, as it prints it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use token_core::authority::Cloud;
 
 use crate::report::Failure;
+use crate::value::Value;
+
+type Fields = Map<String, serde_json::Value>;
 
 /// The clouds that are built in, as `az cloud list` prints them, but for which one is active.
 const BUILT_IN: &str = include_str!("clouds.json");
@@ -13,7 +16,7 @@ pub(crate) fn shown<'a>(
     clouds: impl IntoIterator<Item = &'a Cloud>,
     active: &str,
 ) -> Result<Vec<Value>, Failure> {
-    let built_in: Vec<Map<String, Value>> = serde_json::from_str(BUILT_IN)
+    let built_in: Vec<Fields> = serde_json::from_str(BUILT_IN)
         .map_err(|error| Failure::new("the table of clouds is damaged").caused_by(&error))?;
     let shown = clouds.into_iter().map(|cloud| {
         let known = built_in.iter().find(|known| known.get("name").is_some_and(|name| *name == cloud.name));
@@ -23,16 +26,21 @@ pub(crate) fn shown<'a>(
             (None, None) => Map::new(),
         };
         fields.insert("isActive".to_owned(), json!(cloud.name == active));
-        Value::Object(fields)
+        // Azure CLI's order, which queries show.
+        let ordered = ["name", "endpoints", "suffixes", "profile", "isActive"].map(|name| {
+            let value = fields.remove(name).unwrap_or_default();
+            (name, Value::from(value))
+        });
+        Value::object(ordered)
     });
     Ok(shown.collect())
 }
 
 /// A cloud that the config defines: it has the fields of the others, and most of them empty.
-fn custom(cloud: &Cloud, model: &Map<String, Value>) -> Map<String, Value> {
-    let empty = |fields: &str| -> Map<String, Value> {
-        let fields = model.get(fields).and_then(Value::as_object);
-        fields.into_iter().flatten().map(|(name, _)| (name.clone(), Value::Null)).collect()
+fn custom(cloud: &Cloud, model: &Fields) -> Fields {
+    let empty = |fields: &str| -> Fields {
+        let fields = model.get(fields).and_then(serde_json::Value::as_object);
+        fields.into_iter().flatten().map(|(name, _)| (name.clone(), serde_json::Value::Null)).collect()
     };
     let mut endpoints = empty("endpoints");
     let known = [
@@ -51,22 +59,24 @@ fn custom(cloud: &Cloud, model: &Map<String, Value>) -> Map<String, Value> {
         endpoints.insert(name.to_owned(), json!(value));
     }
     let mut fields = Map::new();
-    fields.insert("endpoints".to_owned(), Value::Object(endpoints));
+    fields.insert("endpoints".to_owned(), serde_json::Value::Object(endpoints));
     fields.insert("name".to_owned(), json!(cloud.name));
     fields.insert("profile".to_owned(), json!("latest"));
-    fields.insert("suffixes".to_owned(), Value::Object(empty("suffixes")));
+    fields.insert("suffixes".to_owned(), serde_json::Value::Object(empty("suffixes")));
     fields
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::json;
 
     #[test]
     fn what_is_shown_is_what_tokens_are_asked_for() {
         let clouds = Cloud::built_in();
         let shown = shown(&clouds, "AzureChinaCloud").unwrap();
         for (cloud, shown) in clouds.iter().zip(&shown) {
+            let shown: serde_json::Value = serde_json::from_str(&json::pretty(shown)).unwrap();
             let endpoint = |name: &str| shown["endpoints"][name].as_str().map(str::to_owned);
             assert_eq!(shown["name"], cloud.name);
             assert_eq!(shown["isActive"], cloud.name == "AzureChinaCloud");

@@ -158,7 +158,7 @@ fn choose(app: &App, profile: &Profile, entries: &[Entry], follow: Follow) -> Re
     let seen =
         profile.subscriptions.iter().find(|seen| seen.id == active.id && crate::select::sees(account, seen));
     let selected = Selected::new(account, seen);
-    app.choice.update(|choice| choice.active = Some(selected))
+    app.choice.update(|choice| choice.choose(selected))
 }
 
 /// The entries, an account at a time, in the order in which they stand.

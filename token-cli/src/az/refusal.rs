@@ -1,8 +1,9 @@
 //! A refusal of the Microsoft identity platform as Azure CLI tells of it: its own words first, for programs look for
 //! `AADSTS` at the start, then what to run.
 
-use token_core::{BrokerError, OAuthError};
+use token_core::{AccountKind, BrokerError, OAuthError};
 
+use crate::choice::Selected;
 use crate::report::{Exit, Failure};
 
 /// A secret that is refused may be a certificate in the wrong option.
@@ -36,4 +37,18 @@ pub(crate) fn told(refusal: &OAuthError, tenant: Option<&str>, scopes: &[String]
         .hint("Run the command below to authenticate interactively; additional arguments may be added as needed:")
         .hint("az logout")
         .hint(command)
+}
+
+/// That an account is known and what gets its tokens is not there, which Azure CLI calls its token cache.
+pub(crate) fn missing(account: &Selected) -> Option<Failure> {
+    let name = &account.account;
+    let text = match account.kind {
+        AccountKind::User => format!("User '{name}' does not exist in MSAL token cache. Run `az login`."),
+        AccountKind::ServicePrincipal => format!(
+            "Could not retrieve credential from local cache for service principal {name}. Run `az login` for this \
+             service principal."
+        ),
+        _ => return None,
+    };
+    Some(Failure::new(text).exit(Exit::SignInNeeded))
 }

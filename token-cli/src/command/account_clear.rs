@@ -14,7 +14,7 @@ pub(super) fn run(app: &App, typed: &Clear) -> Result<(), Failure> {
         for account in accounts {
             sign_out(app, account, typed.reach.everywhere)?;
         }
-        app.choice.update(|choice| choice.active = None)?;
+        app.choice.update(|choice| (choice.active, choice.signed_out) = (None, false))?;
     }
     Ok(())
 }

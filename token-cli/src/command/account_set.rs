@@ -34,7 +34,7 @@ pub(super) fn run(app: &App, typed: &Set) -> Result<(), Failure> {
         (found, _) => found?,
     };
     let selected = Selected::new(account, seen);
-    app.choice.update(|choice| choice.active = Some(selected.clone()))?;
+    app.choice.update(|choice| choice.choose(selected.clone()))?;
     if typed.shared {
         let default = SharedDefault {
             subscription: seen.map(|seen| seen.id.clone()),

@@ -1,7 +1,5 @@
 //! `cloud list`
 
-use serde_json::json;
-
 use crate::app::App;
 use crate::args::ListClouds;
 use crate::az::{cloud, endpoints};
@@ -11,5 +9,5 @@ use crate::report::Failure;
 pub(super) fn run(app: &App, typed: &ListClouds) -> Result<(), Failure> {
     let clouds = cloud::all(&app.config)?;
     let shown = endpoints::shown(&clouds, &app.cloud.name)?;
-    output::print(&typed.output, json!(shown), Shape::Value)
+    output::print(&typed.output, shown, Shape::Value)
 }

@@ -28,8 +28,10 @@ pub(super) fn run(app: &App, typed: &SetCloud) -> Result<(), Failure> {
     app.choice.update(|choice| {
         choice.leave(&app.cloud.name);
         choice.enter(&wanted.name);
-        if choice.active.is_none() {
-            choice.active = enabled();
+        if choice.active.is_none()
+            && let Some(first) = enabled()
+        {
+            choice.choose(first);
         }
     })?;
     let active = app.choice.load()?.active;

@@ -9,6 +9,7 @@ use crate::args::{
 };
 use crate::az;
 use crate::choice::{Choice, Selected};
+use crate::config::PROCESS;
 use crate::output::{self, Shape};
 use crate::program;
 use crate::report::{Exit, Failure};
@@ -182,6 +183,7 @@ fn request(
         let resource = resource.map(|name| absolute(name, &selected.account)).transpose()?;
         return Ok(TokenRequest { resource, ..request });
     }
+    in_its_only_tenant(selected, given(&typed.tenant))?;
     let scopes = match (&request.scopes[..], resource, typed.resource_type) {
         ([_, ..], _, _) => request.scopes,
         ([], Some(resource), _) if matches!(target, Target::Named(_)) => {
@@ -195,6 +197,19 @@ fn request(
     let tenant = given(&typed.tenant).map(str::to_owned).or_else(|| tenant_of(selected));
     let capabilities = az::capabilities(app.config.handles_claims);
     Ok(TokenRequest { tenant, scopes, capabilities, ..request })
+}
+
+/// A managed identity has one tenant.
+fn in_its_only_tenant(selected: &Selected, wanted: Option<&str>) -> Result<(), Failure> {
+    let (Some(wanted), Some(own)) = (wanted, tenant_of(selected)) else { return Ok(()) };
+    if !selected.kind.is_managed_identity() || wanted == own {
+        return Ok(());
+    }
+    let account = if PROCESS.text("ACC_CLOUD").is_some() { "Cloud Shell" } else { "managed identity" };
+    Err(Failure::new(format!(
+        "For {account} account, getting access token for non-current tenants is not supported. The specified tenant \
+         must be the current tenant {own}"
+    )))
 }
 
 fn tenant_of(selected: &Selected) -> Option<String> {
@@ -274,6 +289,12 @@ fn sign_in_for(app: &App, error: BrokerError, selected: &Selected, request: &Tok
             }
             _ => az::refusal::told(refusal, None, &[]),
         };
+    }
+    if program::is_az()
+        && matches!(error, BrokerError::NotSignedIn { .. } | BrokerError::SignedOut { .. })
+        && let Some(failure) = az::refusal::missing(selected)
+    {
+        return failure;
     }
     let asks_a_person = selected.kind == token_core::AccountKind::User;
     let elsewhere = request.tenant != selected.tenant || request.scopes != [app.cloud.default_scope()];

@@ -111,17 +111,16 @@ async fn conclude<'a>(
         .await
         .map_err(|error| app.failure(error, None))?;
     let selected = Selected::new(account, active);
-    app.choice.update(|choice| choice.active = Some(selected.clone()))?;
+    app.choice.update(|choice| choice.choose(selected.clone()))?;
     let mut seen: Vec<Option<&Subscription>> = found.iter().map(Some).collect();
     if seen.is_empty() {
         seen.push(None);
     }
     let is_active =
         |seen: Option<&Subscription>| seen.map(|seen| &seen.id) == active.map(|active| &active.id);
-    let list = seen
-        .iter()
-        .map(|seen| view::subscription(account, *seen, is_active(*seen), CloudKey::InList))
-        .collect();
+    // Azure CLI calls it otherwise for a managed identity alone.
+    let key = if account.kind.is_managed_identity() { CloudKey::InShow } else { CloudKey::InList };
+    let list = seen.iter().map(|seen| view::subscription(account, *seen, is_active(*seen), key)).collect();
     Ok(Conclusion {
         lines: [
             format!("Signed in as {} at {}.", account.name, account.authority),

@@ -89,9 +89,7 @@ pub(super) fn sign_out(app: &App, account: &Account, everywhere: bool) -> Result
         ));
     }
     app.choice.update(|choice| {
-        if choice.active.as_ref().is_some_and(|active| active.is_account(account)) {
-            choice.active = None;
-        }
+        choice.leave_account(account);
         if !ends && !choice.forgotten.contains(&account.sign_in) {
             choice.forgotten.push(account.sign_in.clone());
         }

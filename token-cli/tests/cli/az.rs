@@ -10,6 +10,7 @@ use crate::harness::{Lab, Output, RESOURCE, start};
 
 mod clients;
 mod parallel;
+mod words;
 
 const NOBODY: &str = "ERROR: Please run 'az login' to setup account.\n";
 const MICROSOFT: [&str; 6] =

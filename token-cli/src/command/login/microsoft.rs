@@ -1,7 +1,7 @@
 //! Signing in at Microsoft, in any way, and what follows from it.
 
 use token_core::authority::tenant_id;
-use token_core::{Account, AccountKind, SignInId};
+use token_core::{Account, AccountKind, GrantError, GrantErrorKind, SignInId};
 
 use super::federated_token::Federation;
 use super::way::Way;
@@ -111,9 +111,19 @@ fn scope<'a>(typed: &'a Login, tenant: Option<&'a str>) -> Scope<'a> {
 /// The id of a tenant that may be named by its domain.
 async fn resolve(app: &App, name: &str) -> Result<String, Failure> {
     let (transport, clock) = (app.transport(), app.clock());
-    tenant_id(&*transport, &app.cloud.authority_host, name, &*clock, CONNECT, ANSWER)
-        .await
-        .map_err(|error| refused(&error, &format!("Failed to resolve tenant '{name}'.")))
+    tenant_id(&*transport, &app.cloud.authority_host, name, &*clock, CONNECT, ANSWER).await.map_err(|error| {
+        let message = format!("Failed to resolve tenant '{name}'.");
+        if program::is_az() { in_az_words(&error, message) } else { refused(&error, &message) }
+    })
+}
+
+/// As Azure CLI tells of it, which names the tenant first.
+fn in_az_words(error: &GrantError, message: String) -> Failure {
+    let detail = match &error.kind {
+        GrantErrorKind::Refused(refusal) => refusal.to_string(),
+        _ => Failure::of(error).one_line(),
+    };
+    Failure::new(message).because("").because(format!("Error detail: {detail}"))
 }
 
 /// A new sign-in of an account in the active cloud.

@@ -167,6 +167,8 @@ fn misplaced(typed: &Login) -> Result<(), Failure> {
     let hint = format!("a service principal signs in with '{program} login --service-principal'");
     if let Some(option) =
         given(&of_principals).filter(|_| !principal.service_principal && principal.username.is_none())
+        // Azure CLI lets a person sign in then, and has no use for it.
+        && !program::is_az()
     {
         return Err(Failure::new(format!("{option} goes with --service-principal"))
             .hint(hint)

@@ -1,5 +1,6 @@
 //! Many at once, while somebody signs in and chooses.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
@@ -29,8 +30,8 @@ fn fifty_at_expiry_cost_one_refresh() {
 
 #[test]
 fn nobody_gets_anothers_token_while_somebody_signs_in_and_chooses() {
-    let lab = Lab::signed_in(strict(20));
-    sign_in_principal(&lab).json();
+    // Tokens run out all the time.
+    let lab = Lab::signed_in(Settings { lifetime: 2, ..strict(20) });
     let (done, turns) = (AtomicBool::new(false), AtomicUsize::new(0));
     let wanted = [(World::BUILD, World::HOME_TENANT), (World::LAB, World::SECOND_TENANT)];
     let mut outputs = Vec::new();
@@ -38,25 +39,34 @@ fn nobody_gets_anothers_token_while_somebody_signs_in_and_chooses() {
         let signing = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 let turn = turns.load(Ordering::Relaxed);
-                let chosen = format!("account set -s {}", wanted[turn % 2].0);
-                for output in [sign_in_principal(&lab), az(&lab, &chosen)] {
+                let signed_in = match turn % 2 {
+                    0 => sign_in_principal(&lab),
+                    _ => az(&lab, "login --use-device-code"),
+                };
+                let chosen = az(&lab, &format!("account set -s {}", wanted[turn % 2].0));
+                for output in [signed_in, chosen] {
                     assert_eq!(output.code(), 0, "{output}");
                 }
                 turns.store(turn + 1, Ordering::Relaxed);
             }
         });
-        // As often as it takes for somebody to have signed in and chosen meanwhile.
-        while turns.load(Ordering::Relaxed) < 2 && !signing.is_finished() {
+        // As often as it takes for both to have signed in and chosen meanwhile.
+        while turns.load(Ordering::Relaxed) < 3 && !signing.is_finished() {
             outputs.extend(at_once(&lab, 50, |number| {
                 vec!["account", "get-access-token", "--subscription", wanted[number % 2].0]
             }));
         }
         done.store(true, Ordering::Relaxed);
     });
+    let mut accounts = BTreeSet::new();
     for (number, output) in outputs.iter().enumerate() {
         let (id, tenant) = wanted[number % 2];
         let answer = output.json();
         assert_eq!((&answer["subscription"], &answer["tenant"]), (&json!(id), &json!(tenant)));
-        assert_eq!(lab.issued(&answer).tenant.as_deref(), Some(tenant), "{output}");
+        let issued = lab.issued(&answer);
+        assert_eq!(issued.tenant.as_deref(), Some(tenant), "{output}");
+        assert!(issued.scopes.contains(&format!("{RESOURCE}/.default")), "{output}");
+        accounts.insert(issued.account);
     }
+    assert_eq!(accounts, BTreeSet::from([World::CLIENT_ID.to_owned(), World::USER.to_owned()]));
 }
