@@ -33,8 +33,11 @@ const PARTS: &[Part] = &[
     Part { name: "rust", what: "AzureCliCredential of azure_identity for Rust", run: sdk::rust },
 ];
 
-/// Runs all parts, or one.
+/// Runs all parts, or one; `azure-cli/NAME` runs one script of that part.
 pub(crate) fn run(name: Option<&str>) -> Result<()> {
+    if let Some(script) = name.and_then(|name| name.strip_prefix("azure-cli/")) {
+        return azure_cli::run_script(script);
+    }
     let wanted: Vec<&Part> = PARTS.iter().filter(|part| name.is_none_or(|name| part.name == name)).collect();
     if wanted.is_empty() {
         let names: Vec<String> = PARTS.iter().map(|part| format!("{}: {}", part.name, part.what)).collect();

@@ -43,7 +43,8 @@ Usage: cargo xtask <COMMAND>
       --kill POINT | --stop POINT     the holder of the lease, at a point of token_core::faults
       --store-fault NAME              crash, cut, black-hole or slow, with --cache redis
       --grace S                       for how long the issuer forgives a spent refresh token [0]
-  interop [NAME]   the programs that token stands in for or serves, for real: all parts, or one
+  interop [NAME]   the programs that token stands in for or serves, for real: all parts, or one;
+                   azure-cli/NAME runs one of its scripts
 ";
 
 fn main() -> ExitCode {

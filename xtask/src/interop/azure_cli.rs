@@ -31,11 +31,24 @@ pub(crate) fn installed() -> Option<PathBuf> {
 
 /// Runs all scripts.
 pub(super) fn run() -> Result<()> {
+    let compared = compare(&Script::all()?, Differences::read()?)?;
+    ensure!(compared >= LEAST, "only {compared} invocations were compared, and {LEAST} are promised");
+    Ok(())
+}
+
+/// Runs one of them.
+pub(super) fn run_script(name: &str) -> Result<()> {
+    let mut scripts = Script::all()?;
+    scripts.retain(|script| script.name == name);
+    ensure!(!scripts.is_empty(), "there is no script {name}");
+    compare(&scripts, Differences::read()?.of(name)).map(drop)
+}
+
+/// Runs these, says what differs, and how much was compared.
+fn compare(scripts: &[Script], mut differences: Differences) -> Result<usize> {
     program()?;
-    let mut differences = Differences::read()?;
-    let scripts = Script::all()?;
     let mut compared = 0;
-    for script in &scripts {
+    for script in scripts {
         compared += play(script, &mut differences).with_context(|| format!("in {}", script.name))?;
     }
     println!(
@@ -51,10 +64,9 @@ pub(super) fn run() -> Result<()> {
     for entry in &stale {
         println!("\nno longer differs, or is no longer run: {entry}");
     }
-    ensure!(compared >= LEAST, "only {compared} invocations were compared, and {LEAST} are promised");
     ensure!(differences.unexpected().is_empty(), "{} differences", differences.unexpected().len());
     ensure!(stale.is_empty(), "{} entries of the table of differences are stale", stale.len());
-    Ok(())
+    Ok(compared)
 }
 
 /// How many invocations are compared at least.

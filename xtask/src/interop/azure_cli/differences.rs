@@ -50,6 +50,12 @@ impl Differences {
         Ok(Self { table, found: Vec::new() })
     }
 
+    /// Those of one script.
+    pub(super) fn of(mut self, script: &str) -> Self {
+        self.table.retain(|entry| entry.script == script);
+        self
+    }
+
     pub(super) fn compare(&mut self, script: &str, shell: &str, aspect: Aspect, theirs: &str, ours: &str) {
         if theirs == ours {
             return;
