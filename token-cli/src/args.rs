@@ -221,17 +221,18 @@ fn read_as(words: Vec<OsString>, manner: Manner) -> Result<Arguments, Unreadable
         return Err(Unreadable::AzVersion);
     }
     let words = files::expand(words).map_err(Unreadable::File)?;
+    let in_manner = |help: clap::Error, words: &[OsString]| match manner {
+        Manner::Token => help,
+        Manner::Az => help_of_az(words).unwrap_or(help),
+    };
     match parse(&words) {
         Ok(arguments) if manner == Manner::Token || !is_otherwise_with_az(&arguments.command, &words) => {
             Ok(arguments)
         }
         Err(error) if is_help(&error) && (manner == Manner::Token || words.is_empty()) => {
-            Err(Unreadable::Told(error))
+            Err(Unreadable::Told(in_manner(error, &[OsString::from("--help")])))
         }
-        Err(error) if !error.use_stderr() => Err(Unreadable::Told(match manner {
-            Manner::Token => error,
-            Manner::Az => help_of_az(&words).unwrap_or(error),
-        })),
+        Err(error) if !error.use_stderr() => Err(Unreadable::Told(in_manner(error, &words))),
         _ => read_again(&words, manner),
     }
 }
