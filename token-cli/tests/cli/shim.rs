@@ -178,6 +178,14 @@ fn a_bare_environment_is_enough() {
         text(&output.stderr).lines().next(),
         Some("ERROR: Please specify only one of subscription and tenant, not both")
     );
+    // The SDK for C++ leaves nothing but PATH, so home is what the passwd entry says.
+    let mut config = Command::new(TOKEN);
+    let output = config.args(["config", "path"]).env_clear().env("PATH", "/usr/bin").output().unwrap();
+    let user = rustix::process::getuid().as_raw().to_string();
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let mut entries = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let entry = entries.find(|fields| fields.get(2) == Some(&user.as_str())).unwrap();
+    assert_eq!(text(&output.stdout), format!("{}/.config/token/config.toml\n", entry[5]));
 }
 
 #[test]
