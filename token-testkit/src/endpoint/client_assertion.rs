@@ -48,7 +48,8 @@ pub(super) fn check(
         federated(state, client, &claims, jwt)?;
     }
     let now = memory.now();
-    let time = |name: &str| claims[name].as_i64();
+    // A NumericDate may have a fraction (RFC 7519 §2), and those of Microsoft's own libraries have one.
+    let time = |name: &str| claims[name].as_f64().map(|seconds| seconds as i64);
     let in_time = time("exp").is_some_and(|exp| exp + SKEW * i64::from(own) > now)
         && time("nbf").is_none_or(|nbf| nbf - SKEW <= now);
     if !in_time {
@@ -122,11 +123,17 @@ fn signed_by_client(
     if verified { Ok(()) } else { refuse("AADSTS700027: Client assertion failed signature validation.") }
 }
 
-/// The registered certificate that the header names by its SHA-256.
+/// The registered certificate that the header names by its SHA-256, or by its SHA-1 as older clients do.
 fn known(client: &Client, header: &Value) -> Option<Vec<u8>> {
-    let certificates = client.certificates.iter().map(|pem| der(pem));
-    let thumbprint = |der: &[u8]| URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, der));
-    certificates.into_iter().find(|der| header["x5t#S256"] == *thumbprint(der))
+    let mut certificates = client.certificates.iter().map(|pem| der(pem));
+    let names = [("x5t#S256", &digest::SHA256), ("x5t", &digest::SHA1_FOR_LEGACY_USE_ONLY)];
+    // Microsoft's own libraries pad theirs.
+    let named = |name| header[name].as_str().unwrap_or_default().trim_end_matches('=');
+    certificates.find(|der| {
+        names
+            .iter()
+            .any(|(name, algorithm)| named(*name) == URL_SAFE_NO_PAD.encode(digest::digest(algorithm, der)))
+    })
 }
 
 /// The certificate that came along, where its subject is known and the authority of it has signed it.

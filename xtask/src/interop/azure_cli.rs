@@ -87,8 +87,8 @@ fn play(script: &Script, differences: &mut Differences) -> Result<usize> {
                 }
             }
             Line::Tell(order) => {
-                for issuer in [&theirs, &ours] {
-                    order.carry_out(issuer);
+                for (issuer, side) in [&theirs, &ours].into_iter().zip(&sides) {
+                    order.carry_out(issuer, side.home())?;
                 }
             }
             Line::Compare(shell) => {

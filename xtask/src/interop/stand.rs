@@ -33,6 +33,7 @@ pub(crate) enum Program {
 pub(crate) struct Side {
     home: TempDir,
     path: String,
+    issuer: String,
 }
 
 impl Side {
@@ -52,7 +53,7 @@ impl Side {
         path.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from));
         let path =
             std::env::join_paths(path)?.into_string().map_err(|_| anyhow::anyhow!("PATH is not UTF-8"))?;
-        let side = Self { home, path };
+        let side = Self { home, path, issuer: issuer.base_url().to_owned() };
         std::fs::write(side.ca(), issuer.ca_pem().unwrap_or_default())?;
         side.configure_azure_cli(issuer.base_url())?;
         side.configure_token(issuer.base_url())?;
@@ -86,6 +87,8 @@ impl Side {
             // A zone whose local time differs from UTC, for `expiresOn`.
             ("TZ", "Asia/Kolkata".to_owned()),
             ("LANG", "C.UTF-8".to_owned()),
+            // For scripts; neither program knows it.
+            ("ISSUER", self.issuer.clone()),
             ("REQUESTS_CA_BUNDLE", ca.clone()),
             ("SSL_CERT_FILE", ca),
             // Whether our issuer is Microsoft's is asked at Microsoft's.

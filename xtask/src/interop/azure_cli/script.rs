@@ -9,12 +9,14 @@
 //! | `!refuse ERROR DESCRIPTION` | every token request is refused like that |
 //! | `!status STATUS` | every token request is answered with that, and nothing else |
 //! | `!accept` | token requests are answered as they deserve |
+//! | `!certificate FILE` | the client is known by the certificate in this file of the home |
+//! | `!assertion FILE` | this file of the home holds a token of a provider that the client's issuer trusts |
 //! | `!end USER` | the user's refresh tokens are worth nothing |
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use token_testkit::{Fault, OAuthError, Route, RunningIssuer, Times};
+use token_testkit::{Fault, OAuthError, Route, RunningIssuer, Times, World};
 
 use crate::process::root;
 
@@ -39,6 +41,8 @@ pub(super) enum Order {
     Refuse { error: String, description: String },
     Status(u16),
     Accept,
+    Certificate(String),
+    Assertion(String),
     End(String),
 }
 
@@ -88,12 +92,15 @@ impl Order {
             }
             "status" => Self::Status(rest.parse()?),
             "accept" => Self::Accept,
+            "certificate" => Self::Certificate(rest.to_owned()),
+            "assertion" => Self::Assertion(rest.to_owned()),
             "end" => Self::End(rest.to_owned()),
             _ => bail!("there is no such order"),
         })
     }
 
-    pub(super) fn carry_out(&self, issuer: &RunningIssuer) {
+    /// Tells the issuer of the side with this home.
+    pub(super) fn carry_out(&self, issuer: &RunningIssuer, home: &Path) -> Result<()> {
         match self {
             Self::Lifetime(seconds) => issuer.settings(|settings| settings.lifetime = *seconds),
             Self::Refuse { error, description } => {
@@ -102,8 +109,17 @@ impl Order {
             }
             Self::Status(status) => issuer.fault(Route::Token, Fault::Status(*status), Times::Always),
             Self::Accept => issuer.clear_faults(),
+            Self::Certificate(file) => {
+                let certificate = std::fs::read_to_string(home.join(file))?;
+                issuer.settings(|settings| settings.world.clients[0].certificates = vec![certificate]);
+            }
+            Self::Assertion(file) => {
+                let assertion = issuer.assertion("cluster", World::POD_SUBJECT, World::AUDIENCE, 600);
+                std::fs::write(home.join(file), assertion)?;
+            }
             Self::End(user) => issuer.end_sign_ins(user),
         }
+        Ok(())
     }
 }
 
