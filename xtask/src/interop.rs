@@ -6,6 +6,7 @@ mod behind;
 mod node;
 mod python;
 mod sdk;
+mod sign_in;
 pub(crate) mod stand;
 
 use std::path::PathBuf;
@@ -31,6 +32,16 @@ const PARTS: &[Part] = &[
         run: sdk::javascript,
     },
     Part { name: "rust", what: "AzureCliCredential of azure_identity for Rust", run: sdk::rust },
+    Part {
+        name: "chromium",
+        what: "a person signs in, declines and answers twice in Chromium",
+        run: sign_in::chromium,
+    },
+    Part {
+        name: "oidc-provider",
+        what: "every way to sign in, at an OpenID provider from npm",
+        run: sign_in::oidc_provider,
+    },
 ];
 
 /// Runs all parts, or one; `azure-cli/NAME` runs one script of that part.

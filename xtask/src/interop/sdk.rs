@@ -25,11 +25,8 @@ pub(super) fn python() -> Result<()> {
 
 /// @azure/identity for JavaScript.
 pub(super) fn javascript() -> Result<()> {
-    let place = node::packages("javascript", &[JAVASCRIPT])?;
-    // A program finds the packages beside it, and not those of another directory.
-    let client = place.join("client.mjs");
-    std::fs::copy(process::root().join("xtask/interop/javascript/client.mjs"), &client)?;
-    try_it(&node::program()?, &[client])
+    let place = node::project("javascript", &[JAVASCRIPT], &["javascript/client.mjs"])?;
+    try_it(&node::program()?, &[place.join("client.mjs")])
 }
 
 /// azure_identity for Rust, which is built outside of the workspace.

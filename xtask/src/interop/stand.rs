@@ -138,7 +138,7 @@ impl Side {
 }
 
 /// The program under test: a copy, so that a build meanwhile does not change it.
-fn token() -> Result<PathBuf> {
+pub(super) fn token() -> Result<PathBuf> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     if let Some(built) = BUILT.get() {
         return Ok(built.clone());
