@@ -43,6 +43,13 @@ pub(crate) struct IssuerTable {
     pub(crate) redirect_uri: Option<Redirect>,
 }
 
+impl IssuerTable {
+    /// Whether it speaks of this client, where one was named.
+    pub(crate) fn is_for(&self, client_id: Option<&str>) -> bool {
+        client_id.is_none() || self.client_id.is_none() || self.client_id.as_deref() == client_id
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {

@@ -77,11 +77,16 @@ impl Wanted {
             )));
         }
         let named = given(&typed.issuer.url).unwrap_or_default();
+        let client_id = given(&typed.client_id);
+        // By its URL an issuer is known for many clients, and the config for those that it names.
+        let is_meant = |name: &String, table: &IssuerTable| {
+            name == named || (table.issuer == named && table.is_for(client_id))
+        };
         let (name, table): (Option<&String>, Option<&IssuerTable>) = app
             .config
             .issuers
             .iter()
-            .find(|(name, table)| *name == named || table.issuer == named)
+            .find(|(name, table)| is_meant(name, table))
             .map_or((None, None), |(name, table)| (Some(name), Some(table)));
         let issuer = match table {
             Some(table) => table.issuer.clone(),
@@ -100,7 +105,9 @@ impl Wanted {
                 }));
             }
         };
-        let client_id = given(&typed.client_id)
+        let secret_of_table =
+            table.filter(|table| table.is_for(client_id)).and_then(|table| table.client_secret.as_ref());
+        let client_id = client_id
             .map(str::to_owned)
             .or_else(|| table.and_then(|table| table.client_id.clone()))
             .ok_or_else(|| {
@@ -110,13 +117,9 @@ impl Wanted {
             })?;
         let client_secret = match given(&typed.issuer.client_secret) {
             Some(text) => Some(secret::read("--client-secret", text)?),
-            None => table
-                .and_then(|table| table.client_secret.as_ref())
-                .map(|source| source.read(&PROCESS))
-                .transpose()
-                .map_err(|failure| {
-                    failure.hint(format!("client_secret in {} names it", app.config.file.display()))
-                })?,
+            None => secret_of_table.map(|source| source.read(&PROCESS)).transpose().map_err(|failure| {
+                failure.hint(format!("client_secret in {} names it", app.config.file.display()))
+            })?,
         };
         let scopes = match given_all(&typed.scope) {
             none if none.is_empty() => table.map(|table| table.scopes.clone()).unwrap_or_default(),
