@@ -39,6 +39,7 @@ const NEEDS: &[Need] = &[
         package: "openssl",
         why: "to sign in with certificates in every form in which they are made",
     },
+    Need { thing: Thing::Program("curl"), package: "curl", why: "to run the examples of the documentation" },
     Need {
         thing: Thing::File("/usr/share/zoneinfo/Australia/Lord_Howe"),
         package: "tzdata",
