@@ -7,7 +7,7 @@ use std::sync::Arc;
 use token_core::authority::Cloud;
 use token_core::grant::http::HttpTransport;
 use token_core::{
-    Account, AccountKind, Broker, BrokerError, CacheErrorKind, Clock, KeyRing, Profile, Rescue, SealError,
+    Account, Broker, BrokerError, CacheErrorKind, Clock, HostIdentities, KeyRing, Profile, Rescue, SealError,
     Surroundings, SystemClock, Transport,
 };
 use tokio::runtime::Runtime;
@@ -21,6 +21,7 @@ use crate::key_ring;
 use crate::program;
 use crate::report::{self, Failure};
 use crate::select::Selection;
+use crate::sign_in_command::sign_in_command;
 use crate::signals;
 
 /// One run of the program.
@@ -199,6 +200,15 @@ impl App {
         }
     }
 
+    /// Which managed identities may be kept in a cache: what a host is goes to nobody else, unless somebody has said so.
+    pub(crate) fn host_identities(&self, backend: &Backend) -> HostIdentities {
+        match self.config.share_managed_identities {
+            _ if backend.is_local() => HostIdentities::All,
+            true => HostIdentities::Assigned,
+            false => HostIdentities::None,
+        }
+    }
+
     /// Closes what is open, without waiting for threads that nobody waits for any more.
     pub(crate) fn close(self) {
         if let Some(runtime) = self.runtime.into_inner() {
@@ -224,31 +234,13 @@ impl App {
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
-    /// The command that signs an account in again.
+    /// The command that signs an account in again. What proved it is asked of the cache, where that can still tell.
     fn sign_in_command(&self, account: &Selected) -> String {
-        let (program, name) = (program::name(), &account.account);
-        let issuer = if self.config.issuers.contains_key(name) { name } else { &account.authority };
-        let tenant = account.tenant.as_deref().unwrap_or("TENANT");
-        match account.kind {
-            AccountKind::ServicePrincipal => {
-                format!(
-                    "{program} login --service-principal --username {name} --password … --tenant {tenant}"
-                )
-            }
-            AccountKind::SystemAssignedIdentity => format!("{program} login --identity"),
-            AccountKind::UserAssignedIdentity => {
-                let (option, id) = match name.split_once('-') {
-                    Some(("MSIObject", id)) => ("--object-id", id),
-                    Some(("MSIResource", id)) => ("--resource-id", id),
-                    Some((_, id)) => ("--client-id", id),
-                    None => ("--client-id", name.as_str()),
-                };
-                format!("{program} login --identity {option} {id}")
-            }
-            AccountKind::Subject => format!("{program} login --issuer {issuer}"),
-            AccountKind::Client => format!("{program} login --issuer {issuer} --client-secret …"),
-            _ => format!("{program} login"),
-        }
+        let credential = self
+            .broker
+            .get()
+            .and_then(|broker| self.poll(broker.credential(&account.sign_in)).ok().flatten());
+        sign_in_command(&self.config.issuers, account, credential.as_ref())
     }
 }
 

@@ -21,6 +21,7 @@ mod query;
 mod report;
 mod select;
 mod shim;
+mod sign_in_command;
 mod signals;
 mod value;
 

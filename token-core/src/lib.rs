@@ -19,7 +19,6 @@
 //! |---|---|
 //! | `http` (default) | `HttpTransport`, over reqwest; the sign-in in a browser; who signed an ID token |
 //! | `certificate` (default) | certificates that prove a client |
-//! | `http` (default) | `HttpTransport`, over reqwest |
 //! | `conformance` | the laws of [`TokenCache`] as tests |
 //! | `faults` | named points at which a test ends the process; never in a release |
 
@@ -89,7 +88,7 @@ pub use id_token::{ClientInfo, IdClaims};
 pub use inventory::CachedToken;
 pub use key::{Key, Kind, NotAKey, SignInId};
 pub use memory::{MemoryCache, SwapFault};
-pub use migrate::{Left, Migrated, Moved};
+pub use migrate::{HostIdentities, Left, Migrated, Moved};
 pub use oauth_error::{AssertionNames, OAuthError};
 pub use probe::Probe;
 pub use purge::{Purged, purge};

@@ -7,7 +7,7 @@
 use crate::account::{Account, Profile};
 use crate::broker::{Broker, SETTLE, WAIT, WAIT_TO_SIGN};
 use crate::cache::Version;
-use crate::credential::{Credential, State};
+use crate::credential::{Credential, Grant, ManagedIdentity, State};
 use crate::error::BrokerError;
 use crate::faults;
 use crate::key::{Key, Kind, SignInId};
@@ -33,10 +33,35 @@ pub struct Moved {
     pub sign_in: SignInId,
 }
 
+/// Which managed identities may go to the other cache. Whoever reaches it can be them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HostIdentities {
+    /// All: it is a cache of the same host.
+    All,
+    /// Those that several hosts can be given: it is shared, and somebody has said that they may.
+    Assigned,
+    /// None.
+    None,
+}
+
+impl HostIdentities {
+    /// Whether this one may go.
+    pub fn admit(self, identity: &ManagedIdentity) -> bool {
+        match self {
+            Self::All => true,
+            // Another host that refreshed its token would get one of its own.
+            Self::Assigned => !matches!(identity, ManagedIdentity::SystemAssigned),
+            Self::None => false,
+        }
+    }
+}
+
 /// Why a sign-in stays where it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Left {
+    /// It is a managed identity of this host, and the other cache is shared.
+    OfThisHost,
     /// The other cache has another sign-in of the same account.
     SignedInThere,
     /// It cannot be copied: its refresh token changes with every use, and two caches would spend it against each
@@ -55,18 +80,23 @@ type Outcome = Result<Moved, (String, Left)>;
 
 impl Broker {
     /// Moves every credential and the profile to another cache; access tokens are fetched again there. With `keep`
-    /// they are copied, except those whose refresh token rotates.
+    /// they are copied, except those whose refresh token rotates. Managed identities that may not go stay.
     ///
     /// # Errors
     ///
     /// The first failure of either cache; an entry that cannot be read is none. What has been moved by then has arrived
     /// whole; run it again for the rest.
-    pub async fn migrate(&self, to: &Self, keep: bool) -> Result<Migrated, BrokerError> {
+    pub async fn migrate(
+        &self,
+        to: &Self,
+        keep: bool,
+        identities: HostIdentities,
+    ) -> Result<Migrated, BrokerError> {
         let mut migrated = Migrated::default();
         let credentials = self.inner.store.cache.list(Kind::Credential).await?;
         let ours = self.profile().await?;
         for listed in credentials {
-            let outcome = match self.migrate_one(to, &listed.key, &ours, keep).await {
+            let outcome = match self.migrate_one(to, &listed.key, &ours, keep, identities).await {
                 // One that cannot be read must not keep the others here.
                 Err(error) if error.is_about_an_entry() => {
                     Some(Err((whose(&ours, &listed.key), Left::Unreadable)))
@@ -131,12 +161,13 @@ impl Broker {
         key: &Key,
         ours: &Profile,
         keep: bool,
+        identities: HostIdentities,
     ) -> Result<Option<Outcome>, BrokerError> {
         let Some(lease) = self.inner.lease_within(key, WAIT).await? else {
             let slot: Slot<Credential> = self.inner.store.load(key).await?;
             return Ok(slot.value().map(|credential| Err((credential.account.clone(), Left::Busy))));
         };
-        let outcome = self.migrate_leased(to, key, ours, keep).await;
+        let outcome = self.migrate_leased(to, key, ours, keep, identities).await;
         self.inner.release(lease).await;
         outcome
     }
@@ -147,13 +178,18 @@ impl Broker {
         key: &Key,
         ours: &Profile,
         keep: bool,
+        identities: HostIdentities,
     ) -> Result<Option<Outcome>, BrokerError> {
         let Some((version, credential)) = self.at_rest(key).await? else {
             return Ok(None);
         };
         let account = credential.account.clone();
-        if credential.state.grant().is_none() {
-            return Ok(None);
+        match credential.state.grant() {
+            None => return Ok(None),
+            Some(Grant::ManagedIdentity(identity)) if !identities.admit(identity) => {
+                return Ok(Some(Err((account, Left::OfThisHost))));
+            }
+            Some(_) => {}
         }
         let known: Vec<&Account> =
             ours.accounts.iter().filter(|account| account.sign_in == credential.sign_in).collect();

@@ -43,14 +43,14 @@ pub(super) fn run(app: &App, typed: &Migrate) -> Result<(), Failure> {
         failure.hint("what has been moved is there whole; the same command moves the rest")
     };
     let migrated = app
-        .run(&source, source.migrate(&target, typed.keep))
+        .run(&source, source.migrate(&target, typed.keep, app.host_identities(&there)))
         .map_err(again)?
         .map_err(|error| again(app.failure_in(error, &from)))?;
     take_choices_along(app, &from, &to, &accounts, &migrated)?;
     print(typed, &from, &to, &migrated)?;
     match migrated.left.len() {
         0 => Ok(()),
-        left => Err(stayed(left, &from, &to, &migrated)),
+        left => Err(stayed(app, left, &from, &to, &migrated)),
     }
 }
 
@@ -117,7 +117,7 @@ fn print(
     output::print(&typed.output, value, Shape::Text(&text))
 }
 
-fn stayed(left: usize, from: &CacheLocation, to: &CacheLocation, migrated: &Migrated) -> Failure {
+fn stayed(app: &App, left: usize, from: &CacheLocation, to: &CacheLocation, migrated: &Migrated) -> Failure {
     let failure = Failure::new(match left {
         1 => format!("a sign-in stays in {from}"),
         number => format!("{number} sign-ins stay in {from}"),
@@ -127,15 +127,25 @@ fn stayed(left: usize, from: &CacheLocation, to: &CacheLocation, migrated: &Migr
         .iter()
         .fold(failure, |failure, (account, why)| failure.because(format!("{account}: {}", reason(*why))));
     let program = program::name();
-    let hint = |left: Left| match left {
+    let hint = |left: Left| {
+        match left {
         Left::Busy => format!("'{program} cache migrate {} {}' once more moves it", from.url(), to.url()),
         Left::Rotates => "without --keep it is moved".to_owned(),
+        Left::OfThisHost if app.config.share_managed_identities => {
+            "--client-id names an identity that several hosts were given; the own one of a host is never shared"
+                .to_owned()
+        }
+        Left::OfThisHost => format!(
+            "share_managed_identities = true in {} lets those go that several hosts were given",
+            app.config.file.display()
+        ),
         Left::OnItsWay => format!(
             "'{program} doctor' with TOKEN_CACHE={} names the command that goes on with that",
             from.url()
         ),
         Left::Unreadable => format!("a new sign-in, '{program} login', replaces what cannot be read"),
         _ => format!("'{program} logout' with one of the two as TOKEN_CACHE ends the sign-in there"),
+    }
     };
     let mut hints: Vec<String> = migrated.left.iter().map(|(_, why)| hint(*why)).collect();
     hints.sort();
@@ -145,6 +155,9 @@ fn stayed(left: usize, from: &CacheLocation, to: &CacheLocation, migrated: &Migr
 
 fn reason(left: Left) -> &'static str {
     match left {
+        Left::OfThisHost => {
+            "a managed identity belongs to this host, and the other cache is shared with others"
+        }
         Left::SignedInThere => "the other cache has another sign-in of this account",
         Left::Rotates => {
             "its refresh token changes with every use, and two caches would spend it against each other"

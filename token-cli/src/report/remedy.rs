@@ -3,8 +3,8 @@
 use std::error::Error as _;
 
 use token_core::{
-    BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, GrantErrorKind, Note, OAuthError, Remedy,
-    SealError,
+    Advice, BrokerError, CacheError, CacheErrorKind, Expiry, GrantError, GrantErrorKind, Note, OAuthError,
+    Remedy, SealError,
 };
 
 use super::{Exit, Failure};
@@ -109,11 +109,14 @@ impl Failure {
     /// With what is behind a refusal and what helps: `sign_in` is the command that signs the account in again, and
     /// there is none for a sign-in that has just been refused.
     pub(crate) fn advised(self, refusal: &OAuthError, sign_in: Option<&str>) -> Self {
-        if refusal.assertion.is_some() {
+        let advice = refusal.advice();
+        // What else the issuer may be against has nothing to do with who vouched for the client.
+        let is_about_proof = |advice: Advice| matches!(advice.remedy, Remedy::ClientProof | Remedy::Clock);
+        if refusal.assertion.is_some() && advice.is_none_or(is_about_proof) {
             return proof::explained(self, refusal);
         }
         let failure = self.behind(refusal);
-        let Some(advice) = refusal.advice() else { return failure };
+        let Some(advice) = advice else { return failure };
         let hint = match (advice.remedy, sign_in) {
             (Remedy::SignIn | Remedy::StartAgain, None) => "the same command starts again".to_owned(),
             (Remedy::SignIn | Remedy::StartAgain | Remedy::NoDeviceCode, Some(command)) => {
@@ -123,9 +126,12 @@ impl Failure {
                 format!("'{} login' on a host with a browser signs in without a code", program::name())
             }
             (Remedy::ClientProof | Remedy::Client, None) => {
-                "check the client's id, and its secret if it has one".to_owned()
+                "check the client's id, and its secret or certificate if it has one".to_owned()
             }
-            // The place of a secret in the command tells that there is one.
+            // The command tells what there is to be changed.
+            (Remedy::ClientProof | Remedy::Client, Some(command)) if command.contains("--certificate ") => {
+                format!("the issuer has to know the certificate; '{command}' signs in with another one")
+            }
             (Remedy::ClientProof | Remedy::Client, Some(command)) if command.contains('…') => {
                 format!("'{command}' gives it another secret")
             }

@@ -52,6 +52,10 @@ impl Desk {
         self
     }
 
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        &self.variables[name]
+    }
+
     #[expect(clippy::disallowed_methods, reason = "nobody reads it meanwhile")]
     pub(crate) fn configure(&self, toml: &str) {
         std::fs::create_dir_all(self.path(".config/token")).unwrap();

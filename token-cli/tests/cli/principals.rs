@@ -14,7 +14,7 @@ fn openssl(desk: &Desk, words: &[&str]) {
 }
 
 /// A file with a key and a certificate that the issuer knows, in the desk's home.
-fn certificate(issuer: &RunningIssuer, desk: &Desk) -> String {
+pub(crate) fn certificate(issuer: &RunningIssuer, desk: &Desk) -> String {
     openssl(desk, &[&P256[..], &["-out", "agent.key"]].concat());
     let request =
         ["req", "-x509", "-key", "agent.key", "-out", "agent.crt", "-days", "30", "-subj", "/CN=agent"];

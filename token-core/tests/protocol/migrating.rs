@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use token_core::{
-    Broker, BrokerError, Entry, Kind, Left, MemoryCache, Migrated, Moved, State, Swap, TokenCache, Version,
+    Broker, BrokerError, Credential, Endpoints, Entry, Grant, HostIdentities, Kind, Left, ManagedIdentity,
+    MemoryCache, Migrated, Moved, SignIn, State, Swap, TokenCache, Version,
 };
 
 use crate::world::{BOTH, Leases, Op, Process, Rotation, World, seconds, until};
@@ -30,7 +31,7 @@ impl Elsewhere {
 }
 
 async fn migrate(process: &Process, to: &Elsewhere) -> Migrated {
-    process.broker.migrate(&to.broker, false).await.unwrap()
+    process.broker.migrate(&to.broker, false, HostIdentities::None).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +95,7 @@ async fn a_run_that_was_killed_anywhere_is_run_again() {
                 }
                 let task = tokio::spawn({
                     let (from, to) = (mover.broker.clone(), to.broker.clone());
-                    async move { from.migrate(&to, false).await }
+                    async move { from.migrate(&to, false, HostIdentities::None).await }
                 });
                 until("the mover is done or dead", || mover.is_dead() || task.is_finished()).await;
                 task.abort();
@@ -177,7 +178,7 @@ async fn interrupted(from: &Process, to: &Broker) {
 async fn until_dead(mover: &Process, to: &Broker) {
     let task = tokio::spawn({
         let (from, to) = (mover.broker.clone(), to.clone());
-        async move { from.migrate(&to, false).await }
+        async move { from.migrate(&to, false, HostIdentities::None).await }
     });
     until("the mover is dead", || mover.is_dead()).await;
     task.abort();
@@ -213,7 +214,7 @@ async fn a_move_that_was_interrupted_can_be_turned_around() {
             to.broker.access_token(&world.forced()).await.unwrap();
         }
         let here = world.process("a");
-        let back = to.broker.migrate(&here.broker, false).await.unwrap();
+        let back = to.broker.migrate(&here.broker, false, HostIdentities::None).await.unwrap();
         assert_eq!((back.moved.len(), to.credentials().await), (1, 0), "spent: {spent}");
         here.get(&world.forced()).await.unwrap();
         assert!(matches!(world.state().await, State::Idle(_)));
@@ -288,7 +289,7 @@ async fn one_that_cannot_be_read_keeps_no_other_here() {
 async fn a_copy_is_refused_where_two_caches_would_spend_one_token() {
     let world = World::fleet().await;
     let to = Elsewhere::of(&world);
-    let migrated = world.process("a").broker.migrate(&to.broker, true).await.unwrap();
+    let migrated = world.process("a").broker.migrate(&to.broker, true, HostIdentities::None).await.unwrap();
     assert_eq!(migrated.left, [(world.account.name.clone(), Left::Rotates)]);
     assert!(matches!(world.state().await, State::Idle(_)));
     assert_eq!(to.credentials().await, 0);
@@ -296,7 +297,7 @@ async fn a_copy_is_refused_where_two_caches_would_spend_one_token() {
     // At Microsoft a spent refresh token lives on.
     let world = World::microsoft().await;
     let to = Elsewhere::of(&world);
-    let migrated = world.process("a").broker.migrate(&to.broker, true).await.unwrap();
+    let migrated = world.process("a").broker.migrate(&to.broker, true, HostIdentities::None).await.unwrap();
     assert_eq!(migrated.moved.len(), 1);
     to.broker.access_token(&world.forced()).await.unwrap();
     world.process("a").get(&world.forced()).await.unwrap();
@@ -313,4 +314,30 @@ async fn a_newer_sign_in_over_there_stays() {
     assert_eq!(migrated.left, [(world.account.name.clone(), Left::SignedInThere)]);
     assert!(matches!(world.state().await, State::Idle(_)));
     assert_eq!(to.broker.profile().await.unwrap().accounts[0].sign_in, account.sign_in);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_managed_identity_goes_only_where_it_may() {
+    let own = ManagedIdentity::SystemAssigned;
+    let given = ManagedIdentity::ClientId("agents".to_owned());
+    for (identity, may_go, goes) in [
+        (&own, HostIdentities::None, false),
+        (&given, HostIdentities::None, false),
+        (&own, HostIdentities::Assigned, false),
+        (&given, HostIdentities::Assigned, true),
+        (&own, HostIdentities::All, true),
+    ] {
+        let world = World::new(Leases::Time, Rotation::Strict).await;
+        let to = Elsewhere::of(&world);
+        let process = world.process("a");
+        let sign_in = world.new_sign_in(&world.account, Endpoints::Host { tenant: None });
+        let state = State::Idle(Grant::ManagedIdentity(identity.clone()));
+        let credential = Credential { state, ..sign_in.credential };
+        process.broker.sign_in(SignIn { credential, ..sign_in }).await.unwrap();
+        let migrated = process.broker.migrate(&to.broker, false, may_go).await.unwrap();
+        let left = (!goes).then(|| (world.account.name.clone(), Left::OfThisHost));
+        assert_eq!(migrated.left, Vec::from_iter(left), "{identity:?} {may_go:?}");
+        assert_eq!(to.credentials().await, usize::from(goes));
+        assert!(goes || matches!(world.state().await, State::Idle(Grant::ManagedIdentity(_))));
+    }
 }

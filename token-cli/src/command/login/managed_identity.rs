@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use token_core::{
-    AccountKind, Client, ClientAuthentication, Credential, Endpoints, Grant, IdClaims, ManagedIdentity,
-    State, TokenRequest,
+    AccountKind, Client, ClientAuthentication, Credential, Endpoints, Grant, HostIdentities, IdClaims,
+    ManagedIdentity, State, TokenRequest,
 };
 
 use super::Signed;
@@ -50,31 +50,24 @@ pub(super) async fn sign_in(app: &App, typed: &Login, identity: &ManagedIdentity
 
 /// What a host is goes to nobody else, unless somebody has said so: whoever shares the cache could be it.
 fn may_be_kept(app: &App, identity: &ManagedIdentity) -> Result<(), Failure> {
-    if app.backend()?.is_local() {
+    let admitted = app.host_identities(app.backend()?);
+    if admitted.admit(identity) {
         return Ok(());
     }
-    let cache = &app.config.cache.value;
     let kept_here = "TOKEN_CACHE=file: keeps its tokens on this host";
-    if !app.config.share_managed_identities {
-        return Err(Failure::new(
-            "a managed identity belongs to this host, and the cache is shared with others",
-        )
-        .because(format!("the cache is {cache}"))
-        .hint(kept_here)
-        .hint(format!(
-            "share_managed_identities = true in {} lets them go to the shared cache",
-            app.config.file.display()
-        )));
-    }
-    match identity {
-        ManagedIdentity::SystemAssigned => {
-            Err(Failure::new("the own identity of a host cannot be shared with others")
-                .because("another host that refreshes its token would get one of another identity")
-                .hint(kept_here)
-                .hint("--client-id names an identity that several hosts were given"))
-        }
-        _ => Ok(()),
-    }
+    Err(match admitted {
+        HostIdentities::Assigned => Failure::new("the own identity of a host cannot be shared with others")
+            .because("another host that refreshes its token would get one of another identity")
+            .hint(kept_here)
+            .hint("--client-id names an identity that several hosts were given"),
+        _ => Failure::new("a managed identity belongs to this host, and the cache is shared with others")
+            .because(format!("the cache is {}", app.config.cache.value))
+            .hint(kept_here)
+            .hint(format!(
+                "share_managed_identities = true in {} lets them go to the shared cache",
+                app.config.file.display()
+            )),
+    })
 }
 
 /// What an account of that identity is called: what Azure CLI calls its assigned identity, which tells several apart.

@@ -98,7 +98,7 @@ fn the_issuer_gives_no_code() {
     error: could not start the sign-in
     cause: AADSTS700016: No such application. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
     cause: the tenant has no application with this client id
-    hint: check the client's id, and its secret if it has one
+    hint: check the client's id, and its secret or certificate if it has one
     --- 500
     exit 1
     error: could not start the sign-in
@@ -201,13 +201,13 @@ fn the_client_is_unknown() {
     error: could not sign in as nosuch
     cause: AADSTS700016: Application with identifier 'nosuch' was not found in the directory. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
     cause: the tenant has no application with this client id
-    hint: check the client's id, and its secret if it has one
+    hint: check the client's id, and its secret or certificate if it has one
     --- another secret
     exit 1
     error: could not sign in as aaaaaaaa-0000-4000-8000-000000000001
     cause: AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app 'aaaaaaaa-0000-4000-8000-000000000001'. Trace ID: GUID Correlation ID: GUID Timestamp: DATE TIME
     cause: the secret is wrong; its value is wanted, which is shown once, and not its id
-    hint: check the client's id, and its secret if it has one
+    hint: check the client's id, and its secret or certificate if it has one
     --- another tenant
     exit 1
     error: Failed to resolve tenant 'nosuch.example'.
@@ -218,7 +218,7 @@ fn the_client_is_unknown() {
     exit 1
     error: could not sign in as eng
     cause: No such client.
-    hint: check the client's id, and its secret if it has one
+    hint: check the client's id, and its secret or certificate if it has one
     --- another issuer
     exit 1
     error: could not discover the endpoints of ISSUER/realms/other
@@ -276,7 +276,7 @@ fn the_client_has_another_secret_by_now() {
     exit 1
     error: the issuer refused a token for eng
     cause: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app 'aaaaaaaa-0000-4000-8000-000000000001'.
-    hint: 'token login --issuer eng --client-secret …' gives it another secret
+    hint: 'token login --issuer eng --client-id aaaaaaaa-0000-4000-8000-000000000001 --client-secret …' gives it another secret
     ");
 }
 
