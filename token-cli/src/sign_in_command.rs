@@ -64,8 +64,10 @@ fn at_issuer(
     let is_in_config = table.is_some_and(|table| table.client_secret.is_some());
     let is_secret =
         matches!(client.authentication, ClientAuthentication::Post(_) | ClientAuthentication::Basic(_));
-    if !matches!(client.authentication, ClientAuthentication::None) && !(is_secret && is_in_config) {
-        command += &format!(" {}", proof(client, "--client-secret"));
+    match client.authentication {
+        ClientAuthentication::None => {}
+        _ if is_secret && is_in_config => {}
+        _ => command += &format!(" {}", proof(client, "--client-secret")),
     }
     // A secret signs in the client itself, unless a person is asked for.
     if account.kind == AccountKind::Subject && is_secret {

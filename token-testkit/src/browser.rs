@@ -1,7 +1,7 @@
 //! Who sits at the browser: as much of one as a redirect and a form take, one connection a request.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::time::Duration;
 
 use url::{Url, form_urlencoded};
@@ -107,7 +107,15 @@ impl Page {
     /// Where nobody answers.
     pub fn raw(url: &Url, bytes: &[u8]) -> Self {
         let host = url.host_str().unwrap().trim_matches(['[', ']']);
-        let mut stream = TcpStream::connect((host, url.port_or_known_default().unwrap())).unwrap();
+        let port = url.port_or_known_default().unwrap();
+        // Browsers know this name by themselves, whatever the host's table says.
+        let stream = match host {
+            "localhost" => TcpStream::connect(
+                &[(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()][..],
+            ),
+            host => TcpStream::connect((host, port)),
+        };
+        let mut stream = stream.unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();

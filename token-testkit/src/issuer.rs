@@ -1,6 +1,10 @@
 //! The issuer as a test holds it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{runtime::Handle, sync::watch};
 
@@ -26,6 +30,7 @@ pub struct Issuer {
 
 #[derive(Debug)]
 struct Listening {
+    address: IpAddr,
     port: u16,
     runtime: Handle,
     /// Anything sent, and the end of the sender, stops whoever listens.
@@ -38,14 +43,18 @@ impl Issuer {
     /// # Panics
     /// When the port is taken.
     pub async fn start(settings: Settings) -> Self {
-        let listener = listener::bind(settings.port).expect("the issuer's port is free");
+        let (address, host) = match settings.host.as_str() {
+            "::1" => (Ipv6Addr::LOCALHOST.into(), "[::1]".to_owned()),
+            name => (Ipv4Addr::LOCALHOST.into(), name.to_owned()),
+        };
+        let listener = listener::bind(address, settings.port).expect("the issuer's port is free");
         let port = listener.local_addr().unwrap().port();
-        let tls = Tls::new(settings.transport);
+        let tls = Tls::new(settings.transport, &settings.host);
         let scheme = if settings.transport == Transport::Http { "http" } else { "https" };
-        let state = Arc::new(State::new(format!("{scheme}://127.0.0.1:{port}"), tls, settings));
+        let state = Arc::new(State::new(format!("{scheme}://{host}:{port}"), tls, settings));
         let stop = watch::Sender::new(());
         tokio::spawn(listener::listen(listener, Arc::clone(&state), stop.subscribe()));
-        Self { state, listening: Arc::new(Listening { port, runtime: Handle::current(), stop }) }
+        Self { state, listening: Arc::new(Listening { address, port, runtime: Handle::current(), stop }) }
     }
 
     /// Starts an issuer with a runtime of its own, for tests that have none.
@@ -139,7 +148,7 @@ impl Issuer {
         let listener = loop {
             let bound = {
                 let _runtime = self.listening.runtime.enter();
-                listener::bind(self.listening.port)
+                listener::bind(self.listening.address, self.listening.port)
             };
             match bound {
                 Ok(listener) => break listener,

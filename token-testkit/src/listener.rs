@@ -1,7 +1,7 @@
 //! The socket: bound to loopback, closed and opened again at will.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -23,11 +23,11 @@ use crate::{
 const BACKLOG: u32 = 1024;
 
 /// Binds a port on loopback; 0 takes a free one. Needs a runtime.
-pub(crate) fn bind(port: u16) -> std::io::Result<TcpListener> {
-    let socket = TcpSocket::new_v4()?;
+pub(crate) fn bind(address: IpAddr, port: u16) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
     // The port must be ours again at once after a close.
     socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    socket.bind(SocketAddr::from((address, port)))?;
     socket.listen(BACKLOG)
 }
 

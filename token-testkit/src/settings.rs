@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Route, World};
 
-/// How the issuer behaves. All but [`port`](Self::port), [`path`](Self::path) and [`transport`](Self::transport), which
-/// are read once at the start, may change while it runs. Times are seconds where the name says nothing else.
+/// How the issuer behaves. All but [`host`](Self::host), [`port`](Self::port), [`path`](Self::path) and
+/// [`transport`](Self::transport), which are read once at the start, may change while it runs. Times are seconds where
+/// the name says nothing else.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// What clients know it by: `127.0.0.1`, `::1`, where it listens then, or any name that a proxy leads here.
+    pub host: String,
     /// The port on loopback; 0 takes a free one.
     pub port: u16,
     /// Where the OpenID Connect issuer is mounted: empty, or as in `/realms/eng`.
@@ -270,6 +273,7 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            host: "127.0.0.1".into(),
             port: 0,
             path: "/realms/eng".into(),
             transport: Transport::default(),

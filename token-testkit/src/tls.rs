@@ -27,18 +27,18 @@ impl std::fmt::Debug for Tls {
 
 impl Tls {
     /// `None` for plain http.
-    pub(crate) fn new(transport: Transport) -> Option<Self> {
+    pub(crate) fn new(transport: Transport, host: &str) -> Option<Self> {
         let trusted = Authority::generate();
         let unknown;
         let (signer, host, expired) = match transport {
             Transport::Http => return None,
-            Transport::Https => (&trusted, "127.0.0.1", false),
+            Transport::Https => (&trusted, host, false),
             Transport::UnknownAuthority => {
                 unknown = Authority::generate();
-                (&unknown, "127.0.0.1", false)
+                (&unknown, host, false)
             }
             Transport::WrongHost => (&trusted, "elsewhere.example", false),
-            Transport::Expired => (&trusted, "127.0.0.1", true),
+            Transport::Expired => (&trusted, host, true),
         };
         let key = KeyPair::generate().unwrap();
         let mut names = vec![host.to_owned()];

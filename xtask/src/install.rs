@@ -41,6 +41,11 @@ const NEEDS: &[Need] = &[
     },
     Need { thing: Thing::Program("curl"), package: "curl", why: "to run the examples of the documentation" },
     Need {
+        thing: Thing::Program("ip"),
+        package: "iproute2",
+        why: "to sign in on a host that has no IPv4",
+    },
+    Need {
         thing: Thing::File("/usr/share/zoneinfo/Australia/Lord_Howe"),
         package: "tzdata",
         why: "to test local times in zones that fold and skip",

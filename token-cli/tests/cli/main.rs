@@ -19,6 +19,7 @@ mod issuers;
 mod leaks;
 mod migrating;
 mod moving;
+mod networks;
 mod outliving;
 mod principals;
 mod printing;
