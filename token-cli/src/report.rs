@@ -8,8 +8,6 @@ use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::error::ErrorKind;
-
 use crate::args::Unreadable;
 use crate::az;
 use crate::output;
@@ -70,12 +68,16 @@ fn told(error: &clap::Error) -> ExitCode {
         true => error.render().ansi().to_string(),
         false => error.render().to_string(),
     };
-    // Azure CLI greets who calls it without a word.
-    if error.use_stderr() && !(program::is_az() && error.kind() != ErrorKind::ValueValidation) {
-        say(&text(io::stderr().is_terminal()));
-        return ExitCode::from(2);
+    if !error.use_stderr() {
+        return ended(output::text(&text(io::stdout().is_terminal())));
     }
-    ended(output::text(&text(io::stdout().is_terminal())))
+    if program::is_az() {
+        let text = text(false);
+        let first = text.lines().next().unwrap_or_default();
+        return ended(Err(Failure::usage(first.trim_start_matches("error: "))));
+    }
+    say(&text(io::stderr().is_terminal()));
+    ExitCode::from(2)
 }
 
 /// Warns on stderr: what was asked for is done, but not all of it.

@@ -17,6 +17,7 @@ use crate::report::{self, Exit, Failure};
 pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
     let way = Way::of(typed)?;
     let broker = app.broker_to_sign_in()?;
+    let asks = matches!(way, Way::Person(_)) && !typed.no_interactive && selector::can_ask(app);
     let signed_in = app.run(broker, async {
         let pod = Federation::of_pod(typed).tenant;
         let tenant = match given(&typed.tenant).or(pod.as_deref()) {
@@ -48,6 +49,9 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
             allow_no_subscriptions: typed.subscriptions.allow_no_subscriptions,
         };
         let scope = scope(typed, only.as_deref());
+        if asks && program::is_az() && !typed.subscriptions.skip_subscription_discovery {
+            selector::announce(&scope)?;
+        }
         let found = discovery.run(scope).await?;
         for warning in &found.warnings {
             report::warning(warning);
@@ -75,8 +79,7 @@ pub(super) fn run(app: &App, typed: &Login) -> Result<(), Failure> {
             .hint(format!("{} is signed in; '{program} account list' lists what there is", account.name))
             .exit(Exit::NotFound));
     }
-    let is_person = matches!(way, Way::Person(_)) && !typed.no_interactive;
-    let (Some(active), true) = (&active, is_person && matching.len() > 1 && selector::can_ask(app)) else {
+    let (Some(active), true) = (&active, asks && matching.len() > 1) else {
         return conclusion.print();
     };
     let chosen = selector::ask(app, &matching, active)?;

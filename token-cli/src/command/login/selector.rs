@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use token_core::Subscription;
 
 use crate::app::App;
+use crate::az::subscriptions::Scope;
 use crate::output::{self, Column, Table};
 use crate::program;
 use crate::report::{self, Failure};
@@ -15,6 +16,14 @@ const NAME: usize = 36;
 /// Whether there is somebody to ask.
 pub(super) fn can_ask(app: &App) -> bool {
     app.config.asks_for_subscription && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Says, as Azure CLI does, what the question waits for.
+pub(super) fn announce(scope: &Scope<'_>) -> Result<(), Failure> {
+    output::text(match scope {
+        Scope::EveryTenant => "\nRetrieving tenants and subscriptions for the selection...\n",
+        _ => "\nRetrieving subscriptions for the selection...\n",
+    })
 }
 
 /// Asks which of these is to be active, until the answer is one of them or nothing. The wait ends with Ctrl-C, and

@@ -1,5 +1,7 @@
 //! What Azure CLI says where nothing is printed, and how.
 
+use std::os::unix::ffi::OsStrExt as _;
+
 use super::*;
 use crate::terminal::Terminal;
 
@@ -57,6 +59,12 @@ fn what_is_typed_is_azure_clis_and_so_is_what_it_means() {
             .stderr
             .starts_with("ERROR: Failed to resolve tenant 'nosuch.example'.\n\nError detail: AADSTS90002: "),
         "{tenant}"
+    );
+    let mut garbled = command(&lab, "account show -s");
+    let garbled = start(garbled.arg(std::ffi::OsStr::from_bytes(b"\xff"))).finish();
+    assert_eq!(
+        (garbled.code(), garbled.stdout.as_str(), garbled.stderr.as_str()),
+        (2, "", "ERROR: invalid UTF-8 was detected in one or more arguments\n")
     );
     // A password without a name is no reason for Azure CLI not to ask a person.
     let person = az(&lab, "login --password x -o none");
