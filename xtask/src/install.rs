@@ -40,11 +40,7 @@ const NEEDS: &[Need] = &[
         why: "to sign in with certificates in every form in which they are made",
     },
     Need { thing: Thing::Program("curl"), package: "curl", why: "to run the examples of the documentation" },
-    Need {
-        thing: Thing::Program("ip"),
-        package: "iproute2",
-        why: "to sign in on a host that has no IPv4",
-    },
+    Need { thing: Thing::Program("ip"), package: "iproute2", why: "to sign in on a host that has no IPv4" },
     Need {
         thing: Thing::File("/usr/share/zoneinfo/Australia/Lord_Howe"),
         package: "tzdata",

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::{Limits, head, row};
 use crate::lab::Lab;
 use crate::measure;
-use crate::process;
+use crate::process::{self, mebibytes};
 
 const ROUNDS: usize = 500;
 /// How many entries the large cache holds beside the one that is read.
@@ -48,7 +48,7 @@ pub(super) fn measure(limits: &mut Limits) -> Result<()> {
     row(&format!("a hit among {ENTRIES} entries"), &in_large, in_large.ratio(&least), None);
     let growth = in_large.ratio(&hit) - 1.0;
     println!("large cache against small  {:+.1} %   limit ±{:.0} %", growth * 100.0, GROWTH * 100.0);
-    println!("peak memory of a hit       {:.1} MiB  limit {} MiB", mebibytes(memory), MEMORY >> 20);
+    println!("peak memory of a hit       {}  limit {}", mebibytes(memory), mebibytes(MEMORY));
 
     limits.hold("ratio of a hit", hit.ratio(&least) <= RATIO);
     limits.hold("large file cache", growth.abs() <= GROWTH);
@@ -88,8 +88,4 @@ fn find_entry(directory: &Path) -> Result<PathBuf> {
         }
     }
     bail!("there is no file of an access token under {}", directory.display())
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
