@@ -13,8 +13,11 @@ mod loopback;
 pub mod managed_identity;
 #[cfg(feature = "http")]
 mod page;
+mod person;
 #[cfg(feature = "http")]
 mod punctual;
+#[cfg(feature = "http")]
+mod redirect;
 pub mod refresh_token;
 pub mod revocation;
 

@@ -5,7 +5,6 @@
 //! browser has to open; [`Attempt::finish`] waits for the answer, turns its code into tokens, verifies who signed in,
 //! and tells the browser what came of it.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -16,27 +15,24 @@ use url::Url;
 
 use super::loopback::{Answer, Expected, Loopback, ResponseMode, Watch};
 use super::page::Page;
-use super::{TokenAnswer, authenticated, claims, exchange, microsoft, microsoft_scopes, unsendable};
+use super::person::PersonRequest;
+use super::{TokenAnswer, exchange, unsendable};
 use crate::authority::Discovery;
 use crate::clock::Clock;
-use crate::credential::{Client, Endpoints, microsoft_endpoint};
+use crate::credential::{Client, microsoft_endpoint};
 use crate::error::{GrantError, GrantErrorKind};
 use crate::id_token::IdClaims;
 use crate::secret::Secret;
 use crate::signer::{Signed, Signer};
-use crate::token::Fingerprint;
 use crate::transport::{HttpRequest, Transport, endpoint};
+
+pub use super::redirect::{BadRedirect, Redirect};
 
 /// Whom a browser asks, and for what.
 #[derive(Clone, Debug)]
 pub struct BrowserRequest {
-    endpoints: Endpoints,
+    person: PersonRequest,
     authorization: Url,
-    client: Client,
-    asked: Vec<String>,
-    scope: String,
-    claims: Option<String>,
-    challenge: Option<Fingerprint>,
     prompt: Option<&'static str>,
     mode: ResponseMode,
     redirect: Redirect,
@@ -44,14 +40,6 @@ pub struct BrowserRequest {
     issuer: Option<(String, bool)>,
     /// Whether an ID token has to come.
     identifies: bool,
-}
-
-/// Where an issuer sends the browser back to on this host. The port is chosen for every sign-in unless it is given.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Redirect {
-    host: String,
-    port: Option<u16>,
-    path: String,
 }
 
 /// A person's sign-in that waits for the browser.
@@ -89,18 +77,11 @@ impl BrowserRequest {
     ) -> Result<Self, GrantError> {
         let authorization = microsoft_endpoint(authority_host, tenant, "oauth2/v2.0/authorize")
             .map_err(|source| unsendable(authority_host, source))?;
-        let claims = claims(challenge, capabilities).map_err(|source| unsendable(&authorization, source))?;
+        let person =
+            PersonRequest::microsoft(authority_host, tenant, client, scopes, capabilities, challenge)?;
         Ok(Self {
-            endpoints: Endpoints::Microsoft {
-                authority_host: authority_host.clone(),
-                tenant: tenant.to_owned(),
-            },
+            person,
             authorization,
-            client,
-            asked: scopes.to_vec(),
-            scope: microsoft_scopes(scopes.iter().map(String::as_str)),
-            claims,
-            challenge: challenge.map(Fingerprint::of),
             prompt: Some("select_account"),
             mode: ResponseMode::FormPost,
             // The registration of Azure CLI's client says localhost, with any port.
@@ -126,18 +107,14 @@ impl BrowserRequest {
         if lists(&discovery.code_challenge_methods_supported, "S256") == Some(false) {
             return None;
         }
-        let asked = discovery.with_identity_scopes(scopes);
-        let offline = asked.iter().any(|scope| scope == "offline_access");
+        let person = PersonRequest::issuer(discovery, client, scopes);
+        let asks = |scope: &str| person.scopes.iter().any(|asked| asked == scope);
+        let (offline, openid) = (asks("offline_access"), asks("openid"));
         let form_post = lists(&discovery.response_modes_supported, "form_post") == Some(true);
         Some(Self {
-            endpoints: discovery.endpoints(),
+            person,
             authorization,
-            client,
-            scope: asked.join(" "),
-            identifies: discovery.jwks_uri.is_some() && asked.iter().any(|scope| scope == "openid"),
-            asked,
-            claims: None,
-            challenge: None,
+            identifies: discovery.jwks_uri.is_some() && openid,
             // Without it an issuer may, and some do, leave the refresh token out (OpenID Connect Core §11).
             prompt: offline.then_some("consent"),
             mode: if form_post { ResponseMode::FormPost } else { ResponseMode::Query },
@@ -153,50 +130,6 @@ impl BrowserRequest {
     pub fn authorization_endpoint(&self) -> &Url {
         &self.authorization
     }
-}
-
-impl Redirect {
-    /// `http://localhost`: what Microsoft's clients are registered with.
-    pub fn localhost() -> Self {
-        Self { host: "localhost".to_owned(), port: None, path: String::new() }
-    }
-
-    /// `http://127.0.0.1`, as RFC 8252 §7.3 has it; `http://[::1]` on a host without the former.
-    pub fn address() -> Self {
-        Self { host: ADDRESS.to_owned(), port: None, path: String::new() }
-    }
-
-    /// As an issuer has it registered: `http://localhost/callback`, or with a port where it accepts that one only.
-    ///
-    /// # Errors
-    /// For what does not lead to this host's loopback.
-    pub fn parse(text: &str) -> Result<Self, BadRedirect> {
-        let bad = || BadRedirect { text: text.to_owned() };
-        let url = Url::parse(text).map_err(|_| bad())?;
-        let (authority, path) = match text.strip_prefix("http://").ok_or_else(bad)? {
-            rest if rest.contains('/') => rest.split_at(rest.find('/').unwrap_or(rest.len())),
-            rest => (rest, ""),
-        };
-        let host = url.host_str().filter(|host| HOSTS.contains(host)).ok_or_else(bad)?;
-        let is_plain =
-            authority == host || url.port().is_some_and(|port| authority == format!("{host}:{port}"));
-        if !is_plain || url.query().is_some() || url.fragment().is_some() || url.port() == Some(0) {
-            return Err(bad());
-        }
-        Ok(Self { host: host.to_owned(), port: url.port(), path: path.to_owned() })
-    }
-
-    fn uri(&self, loopback: &Loopback) -> String {
-        let host = if self.host == ADDRESS && !loopback.has_v4() { "[::1]" } else { &self.host };
-        format!("http://{host}:{}{}", loopback.port, self.path)
-    }
-}
-
-/// A redirect URI that does not lead to this host.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{text:?} is no http URL of this host's loopback, such as http://localhost/callback")]
-pub struct BadRedirect {
-    text: String,
 }
 
 impl Attempt {
@@ -294,14 +227,22 @@ impl Attempt {
             }
         };
         let form = self.form(code)?;
-        let answer =
-            exchange(transport, form, &request.asked, request.challenge, clock, CONNECT, ANSWER).await?;
+        let answer = exchange(
+            transport,
+            form,
+            &request.person.scopes,
+            request.person.challenge,
+            clock,
+            CONNECT,
+            ANSWER,
+        )
+        .await?;
         // An issuer of no identities says nothing that could be believed.
         let signer = signer.filter(|_| request.identifies || answer.id_token.is_some());
         let claims = match signer {
             Some(signer) => {
                 let wanted = Signed {
-                    client_id: &request.client.id,
+                    client_id: &request.person.client.id,
                     nonce: request.identifies.then_some(&*self.nonce),
                 };
                 Some(signer.verify(transport, &answer, wanted, clock, CONNECT, ANSWER).await?)
@@ -313,22 +254,18 @@ impl Attempt {
 
     /// The request that turns the code into tokens (RFC 6749 §4.1.3, RFC 7636 §4.5).
     fn form(&self, code: &Secret) -> Result<HttpRequest, GrantError> {
-        let request = &self.request;
-        let url = request
-            .endpoints
-            .token_endpoint(None)
-            .map_err(|source| unsendable(&request.authorization, source))?;
-        let mut form = authenticated(HttpRequest::post(url), &request.client)
+        let BrowserRequest { person, authorization, .. } = &self.request;
+        let url =
+            person.endpoints.token_endpoint(None).map_err(|source| unsendable(authorization, source))?;
+        let form = person
+            .form(url)
             .field("grant_type", "authorization_code")
             .secret("code", code.clone())
             .field("redirect_uri", &self.redirect_uri)
             .secret("code_verifier", self.verifier.clone());
-        if request.endpoints.is_microsoft() {
-            form = microsoft(form).field("scope", &request.scope).field("client_info", "1");
-        }
-        Ok(match &request.claims {
-            Some(claims) => form.field("claims", claims),
-            None => form,
+        Ok(match person.endpoints.is_microsoft() {
+            true => form.field("scope", &person.scope).field("client_info", "1"),
+            false => form,
         })
     }
 
@@ -344,11 +281,11 @@ impl BrowserRequest {
         {
             let mut query = url.query_pairs_mut();
             query
-                .append_pair("client_id", &self.client.id)
+                .append_pair("client_id", &self.person.client.id)
                 .append_pair("response_type", "code")
                 .append_pair("redirect_uri", redirect_uri);
-            if !self.scope.is_empty() {
-                query.append_pair("scope", &self.scope);
+            if !self.person.scope.is_empty() {
+                query.append_pair("scope", &self.person.scope);
             }
             query.append_pair("state", state.expose());
             if self.mode == ResponseMode::FormPost {
@@ -358,10 +295,10 @@ impl BrowserRequest {
             if self.identifies {
                 query.append_pair("nonce", nonce);
             }
-            if self.endpoints.is_microsoft() {
+            if self.person.endpoints.is_microsoft() {
                 query.append_pair("client_info", "1");
             }
-            let optional = [("claims", self.claims.as_deref()), ("prompt", self.prompt)];
+            let optional = [("claims", self.person.claims.as_deref()), ("prompt", self.prompt)];
             for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value?))) {
                 query.append_pair(name, value);
             }
@@ -369,20 +306,6 @@ impl BrowserRequest {
         url
     }
 }
-
-impl fmt::Display for Redirect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            Some(port) => write!(f, "http://{}:{port}{}", self.host, self.path),
-            None => write!(f, "http://{}{}", self.host, self.path),
-        }
-    }
-}
-
-const ADDRESS: &str = "127.0.0.1";
-
-/// The hosts of redirect URIs that lead to where we listen.
-const HOSTS: [&str; 3] = ["localhost", ADDRESS, "[::1]"];
 
 /// How often the wait for the browser looks at the clock.
 const CLOCK_CHECK: Duration = Duration::from_millis(250);

@@ -5,27 +5,22 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::{TokenAnswer, answer, authenticated, claims, exchange, microsoft, microsoft_scopes, unsendable};
+use super::person::PersonRequest;
+use super::{TokenAnswer, answer, exchange, unsendable};
 use crate::authority::Discovery;
 use crate::clock::Clock;
-use crate::credential::{Client, Endpoints, microsoft_endpoint};
+use crate::credential::{Client, microsoft_endpoint};
 use crate::error::{GrantError, GrantErrorKind};
 use crate::id_token::printable;
 use crate::oauth_error::OAuthError;
 use crate::secret::Secret;
-use crate::token::Fingerprint;
-use crate::transport::{HttpRequest, Transport, endpoint, send_within};
+use crate::transport::{Transport, endpoint, send_within};
 
 /// Whom a device asks, and for what.
 #[derive(Clone, Debug)]
 pub struct DeviceRequest {
-    endpoints: Endpoints,
+    person: PersonRequest,
     start: Url,
-    client: Client,
-    asked: Vec<String>,
-    scope: String,
-    claims: Option<String>,
-    challenge: Option<Fingerprint>,
 }
 
 /// What a person needs for signing in. The texts are safe to print.
@@ -65,38 +60,16 @@ impl DeviceRequest {
     ) -> Result<Self, GrantError> {
         let start = microsoft_endpoint(authority_host, tenant, "oauth2/v2.0/devicecode")
             .map_err(|source| unsendable(authority_host, source))?;
-        let claims = claims(challenge, capabilities).map_err(|source| unsendable(&start, source))?;
-        Ok(Self {
-            endpoints: Endpoints::Microsoft {
-                authority_host: authority_host.clone(),
-                tenant: tenant.to_owned(),
-            },
-            start,
-            client,
-            asked: scopes.to_vec(),
-            scope: microsoft_scopes(scopes.iter().map(String::as_str)),
-            claims,
-            challenge: challenge.map(Fingerprint::of),
-        })
+        let person =
+            PersonRequest::microsoft(authority_host, tenant, client, scopes, capabilities, challenge)?;
+        Ok(Self { person, start })
     }
 
     /// A sign-in at an issuer; `None` where it offers none to devices. `openid` and `offline_access` are added to the
     /// scopes, where the issuer offers them or does not say what it offers.
     pub fn issuer(discovery: &Discovery, client: Client, scopes: &[String]) -> Option<Self> {
         let start = discovery.device_authorization_endpoint.clone()?;
-        let asked = discovery.with_identity_scopes(scopes);
-        let scope = asked.join(" ");
-        let endpoints = discovery.endpoints();
-        Some(Self { endpoints, start, client, asked, scope, claims: None, challenge: None })
-    }
-
-    fn form(&self, url: Url) -> HttpRequest {
-        let form = authenticated(HttpRequest::post(url), &self.client);
-        let form = if self.endpoints.is_microsoft() { microsoft(form) } else { form };
-        match &self.claims {
-            Some(claims) => form.field("claims", claims),
-            None => form,
-        }
+        Some(Self { person: PersonRequest::issuer(discovery, client, scopes), start })
     }
 }
 
@@ -108,9 +81,10 @@ pub async fn start(
     connect_timeout: Duration,
     within: Duration,
 ) -> Result<DeviceAuthorization, GrantError> {
-    let mut form = request.form(request.start.clone());
-    if !request.scope.is_empty() {
-        form = form.field("scope", &request.scope);
+    let DeviceRequest { person, start } = request;
+    let mut form = person.form(start.clone());
+    if !person.scope.is_empty() {
+        form = form.field("scope", &person.scope);
     }
     let said = form.clone();
     // The code lives from when it was made, which is at the latest when it was asked for and a little before now.
@@ -168,12 +142,13 @@ pub async fn poll(
     authorization: &DeviceAuthorization,
     clock: &dyn Clock,
 ) -> Result<TokenAnswer, GrantError> {
-    let url = request.endpoints.token_endpoint(None).map_err(|source| unsendable(&request.start, source))?;
-    let mut form = request
+    let DeviceRequest { person, start } = request;
+    let url = person.endpoints.token_endpoint(None).map_err(|source| unsendable(start, source))?;
+    let mut form = person
         .form(url)
         .field("grant_type", "urn:ietf:params:oauth:grant-type:device_code")
         .secret("device_code", authorization.device_code.clone());
-    if request.endpoints.is_microsoft() {
+    if person.endpoints.is_microsoft() {
         form = form.field("client_info", "1");
     }
     let mut interval = authorization.interval;
@@ -185,8 +160,8 @@ pub async fn poll(
         let failure = match exchange(
             transport,
             form.clone(),
-            &request.asked,
-            request.challenge,
+            &person.scopes,
+            person.challenge,
             clock,
             CONNECT_TIMEOUT,
             ANSWER_TIMEOUT,
