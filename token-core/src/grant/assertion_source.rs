@@ -107,7 +107,7 @@ pub enum AssertionError {
         source: io::Error,
     },
     /// What came is not signed JSON.
-    #[error("what {source_name} gave is not a token that could be an assertion (a JWT)")]
+    #[error("{source_name}: that is no JWT, and an assertion has to be one")]
     NotAnAssertion {
         /// The source.
         source_name: String,

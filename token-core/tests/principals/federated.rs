@@ -139,7 +139,7 @@ async fn every_refusal_of_a_source_says_whose_it_is() {
     std::fs::write(&path, "<html>wrong</html>").unwrap();
     assert_eq!(
         refused(AssertionSource::File(path.clone())).await,
-        [format!("what the file {} gave is not a token that could be an assertion (a JWT)", path.display())]
+        [format!("the file {}: that is no JWT, and an assertion has to be one", path.display())]
     );
     assert_eq!(bench.issuer.counts().requests(Route::Token), 0, "nothing was sent");
 }

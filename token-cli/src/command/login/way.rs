@@ -189,9 +189,15 @@ fn usage_of_principals<T>() -> Result<T, Failure> {
     let secret = if program::is_az() { "…" } else { "env:NAME" };
     refuse("usage error: --service-principal --username NAME --password SECRET --tenant TENANT").map_err(
         |failure| {
-            failure.hint(format!(
+            let failure = failure.hint(format!(
                 "{program} login --service-principal --username ID --password {secret} --tenant TENANT"
-            ))
+            ));
+            if program::is_az() {
+                return failure;
+            }
+            failure.hint(
+                "in place of a password: --certificate, --federated-token-file, --github-actions or --azure-pipelines",
+            )
         },
     )
 }
