@@ -261,3 +261,51 @@ fn wait_for(path: &Path) -> Result<HostLock, Fault> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn private() -> (tempfile::TempDir, Database) {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("cache/cache.db");
+        let directory = HostDirectory::new(path.parent().unwrap(), false);
+        (home, Database::new(path, directory))
+    }
+
+    fn pragma(connection: &Connection, name: &str) -> String {
+        let value: rusqlite::types::Value =
+            connection.pragma_query_value(None, name, |row| row.get(0)).unwrap();
+        match value {
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            value => panic!("{name} is {value:?}"),
+        }
+    }
+
+    /// Nothing else shows whether a commit would survive a crash of the machine.
+    #[test]
+    fn who_writes_syncs_every_commit_and_overwrites_what_it_deletes() {
+        let (_home, database) = private();
+        for _ in ["made", "found"] {
+            let connection = database.write(|_| Ok(())).and_then(|()| database.open_writer()).unwrap();
+            let set = ["synchronous", "fullfsync", "journal_mode", "wal_autocheckpoint", "secure_delete"]
+                .map(|name| pragma(&connection, name));
+            assert_eq!(set, ["2", "1", "wal", "16", "1"]);
+        }
+    }
+
+    #[test]
+    fn a_database_is_made_with_its_log_and_gets_it_back_from_whoever_writes() {
+        let (_home, database) = private();
+        database.directory.prepare().unwrap();
+        std::fs::File::create_new(database.path()).unwrap();
+        make(database.path()).unwrap();
+        let other = Connection::open(database.path()).unwrap();
+        assert_eq!(pragma(&other, "journal_mode"), "wal");
+        // As another program may leave it.
+        other.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).unwrap();
+        assert_eq!(pragma(&other, "journal_mode"), "delete");
+        assert_eq!(pragma(&database.open_writer().unwrap(), "journal_mode"), "wal");
+    }
+}

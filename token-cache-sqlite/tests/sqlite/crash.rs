@@ -74,6 +74,59 @@ async fn a_killed_maker_leaves_no_database_or_a_whole_one() {
     }
 }
 
+/// By the system's own record: the database is on the disk before it has its name, its name before anybody is told of
+/// it, and every commit before it is acknowledged.
+#[test]
+fn what_is_acknowledged_was_synced_before() {
+    let home = Home::new();
+    let record = home.path().join("synced");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-y", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2,write", "-o"]);
+    command.arg(&record).arg(std::env::current_exe().unwrap());
+    command.args(again("crash::somebody_who_is_told").get_args());
+    command.env(DATABASE, home.path().join("cache/cache.db"));
+    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+        eprintln!("SKIPPED: strace is not installed");
+        return;
+    }
+    run_again(&mut command);
+    let record = fs::read_to_string(record).unwrap();
+    let mut events = Vec::new();
+    for line in record.lines() {
+        let is_sync = line.contains("fsync(") || line.contains("fdatasync(");
+        let event = match line {
+            line if line.contains("rename") => "named",
+            line if line.contains("write(1") && line.contains("told") => "told",
+            line if is_sync && line.contains("cache.db.new>") => "new synced",
+            line if is_sync && line.contains("cache.db-wal>") => "log synced",
+            line if is_sync && line.contains("/cache>") => "directory synced",
+            _ => continue,
+        };
+        if events.last() != Some(&event) {
+            events.push(event);
+        }
+    }
+    let named = events.iter().position(|event| *event == "named").expect("the database gets its name");
+    assert_eq!(events[named - 1..=named + 1], ["new synced", "named", "directory synced"], "{record}");
+    // A log that is new has its directory synced, too.
+    let mut told: Vec<_> = events.split_off(named + 2);
+    told.retain(|event| *event != "directory synced");
+    told.dedup();
+    assert_eq!(told, ["log synced", "told", "log synced", "told"], "{record}");
+}
+
+#[tokio::test]
+#[ignore = "in a process of its own"]
+async fn somebody_who_is_told() {
+    let Some(database) = database() else { return };
+    let cache = SqliteCache::open(database).unwrap();
+    for body in ["first", "second"] {
+        put(&cache, &key("a"), &entry(body)).await;
+        io::stdout().write_all(b"\ntold\n").unwrap();
+        io::stdout().flush().unwrap();
+    }
+}
+
 /// So that a log of a former life is in the way, too.
 fn put_in_an_empty_database(home: &Home) {
     run_again(again("crash::a_former_life").env(DATABASE, home.database()));

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 
 use token_cache_sqlite::SqliteCache;
-use token_core::{CacheErrorKind, Key, Kind, Listed, Swap, TokenCache, Version};
+use token_core::{CacheErrorKind, Entry, Key, Kind, Listed, Swap, TokenCache, Version};
 
 use crate::{Home, again, assert_fails, entry, key, put, run_again};
 
@@ -36,6 +36,26 @@ async fn a_row_altered_anywhere_is_corrupt() {
         assert_eq!(cache.swap(&key("a"), None, Some(&entry("sealed"))).await.unwrap(), Swap::Done);
     }
     assert_eq!(cache.delete_damaged().await.unwrap(), altered.len());
+    // A moment that is another one, or none.
+    for change in ["discard_after = discard_after + 1", "discard_after = NULL"] {
+        let current = cache.load(&key("a")).await.unwrap().unwrap();
+        let bounded = Entry { discard_after: Some(i64::from(u32::MAX)), ..entry("bounded") };
+        assert_eq!(cache.swap(&key("a"), Some(&current.version), Some(&bounded)).await.unwrap(), Swap::Done);
+        assert_eq!(connection.execute(&format!("UPDATE entry SET {change}"), []).unwrap(), 1);
+        assert_corrupt(&home, &cache, change).await;
+        assert_eq!(cache.swap(&key("a"), None, Some(&entry("sealed"))).await.unwrap(), Swap::Done);
+    }
+}
+
+/// What is set aside is nowhere else, also where nothing takes its place.
+#[tokio::test]
+async fn a_broken_row_that_is_removed_is_only_among_the_damaged() {
+    let (home, cache) = stored().await;
+    home.connection().execute("UPDATE entry SET body = x'00'", []).unwrap();
+    assert_eq!(cache.swap(&key("a"), None, None).await.unwrap(), Swap::Done);
+    assert_eq!(cache.load(&key("a")).await.unwrap(), None);
+    assert_eq!(cache.list(Kind::Credential).await.unwrap(), []);
+    assert_eq!(cache.delete_damaged().await.unwrap(), 1);
 }
 
 /// A row given to another key is no entry of that.
