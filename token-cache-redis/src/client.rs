@@ -31,6 +31,10 @@ use crate::tls;
 /// them, and a server of its own, from the processor for two.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// Where nobody is, another try comes this much later, as long as connecting may take: a server that is started again
+/// is back in a moment, and would otherwise fail everybody who comes meanwhile.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
 /// How long a command may wait for its answer. A server that syncs every write to a slow disk, far away, takes some
 /// hundred milliseconds. For the rest see [`CONNECT`]: who gives up on a busy machine makes a failure of a delay.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -225,15 +229,18 @@ impl Client {
         if Handle::try_current().is_err() {
             return Err(Fault::new(Unsuitable, "a cache on Redis is used within a tokio runtime"));
         }
-        let stage = Stage::default();
-        tokio::time::timeout(CONNECT, self.greet(&stage)).await.unwrap_or_else(|_| {
-            let waited = match stage.0.into_inner() {
-                0 => "there was no connection",
-                1 => "it did not agree on TLS; does that port speak TLS?",
-                _ => "it did not answer the greeting",
-            };
-            Err(Fault::new(Unavailable, waited).because(format!("{} seconds are over", CONNECT.as_secs())))
-        })
+        let (stage, mut absence) = (Stage::default(), None);
+        let connecting = async {
+            loop {
+                match self.greet(&stage).await {
+                    Err(fault) if fault.is_absence() => absence = Some(fault),
+                    outcome => return outcome,
+                }
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+        };
+        let connected = tokio::time::timeout(CONNECT, connecting).await;
+        connected.unwrap_or_else(|_| Err(absence.unwrap_or_else(|| stage.not_over_in_time())))
     }
 
     async fn greet(&self, stage: &Stage) -> Result<Arc<Live>, Fault> {
@@ -255,7 +262,7 @@ impl Client {
                 if error.is_connection_dropped() {
                     let text = "it ended the connection without a greeting, as a server does that waits for TLS \
                                 (rediss:)";
-                    return Fault::new(Unavailable, text).because(error.to_string());
+                    return Fault::new(Unavailable, text).because(error.to_string()).absence();
                 }
                 fault(&error)
             })?;
@@ -317,7 +324,10 @@ impl Client {
                     Fault::new(Unsuitable, text).because(error)
                 }
                 Some(_) => Fault::new(Unsuitable, "it does not speak TLS with us").because(error),
-                None => Fault::new(Unavailable, "the connection ended before TLS was agreed on").because(error),
+                None => {
+                    let text = "the connection ended before TLS was agreed on";
+                    Fault::new(Unavailable, text).because(error).absence()
+                }
             }
         })
     }
@@ -345,6 +355,16 @@ impl Drop for Live {
 impl Stage {
     fn is(&self, stage: u8) {
         self.0.store(stage, Ordering::Relaxed);
+    }
+
+    /// What was waited for when the time was over.
+    fn not_over_in_time(&self) -> Fault {
+        let waited = match self.0.load(Ordering::Relaxed) {
+            0 => "there was no connection",
+            1 => "it did not agree on TLS; does that port speak TLS?",
+            _ => "it did not answer the greeting",
+        };
+        Fault::new(Unavailable, waited).because(format!("{} seconds are over", CONNECT.as_secs()))
     }
 }
 
@@ -381,8 +401,12 @@ fn head(pair: &[Value]) -> Result<Head, Fault> {
 }
 
 fn unreached(error: io::Error) -> Fault {
-    let kind = if error.kind() == io::ErrorKind::PermissionDenied { Denied } else { Unavailable };
-    Fault::new(kind, "there is no connection").because(error)
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, PermissionDenied};
+    let kind = if error.kind() == PermissionDenied { Denied } else { Unavailable };
+    // A socket that is not there may be made in a moment, too.
+    let nobody = matches!(error.kind(), ConnectionRefused | ConnectionReset | NotFound);
+    let fault = Fault::new(kind, "there is no connection").because(error);
+    if nobody { fault.absence() } else { fault }
 }
 
 fn fault(error: &RedisError) -> Fault {

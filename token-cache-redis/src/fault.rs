@@ -12,11 +12,21 @@ pub(crate) struct Fault {
     kind: CacheErrorKind,
     text: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    is_absence: bool,
 }
 
 impl Fault {
     pub(crate) fn new(kind: CacheErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), source: None }
+        Self { kind, text: text.into(), source: None, is_absence: false }
+    }
+
+    /// Nobody is there, as while a server is started again.
+    pub(crate) fn absence(self) -> Self {
+        Self { is_absence: true, ..self }
+    }
+
+    pub(crate) fn is_absence(&self) -> bool {
+        self.is_absence
     }
 
     /// With its cause, which says nothing that the text says already.

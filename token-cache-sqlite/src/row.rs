@@ -62,10 +62,10 @@ pub(crate) fn remove(connection: &Connection, key: &Key) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Moves the row of a key to those that could not be read.
+/// Keeps the row of a key, which is about to be replaced or removed, among those that could not be read.
 pub(crate) fn set_aside(connection: &Connection, key: &Key, now: i64) -> rusqlite::Result<()> {
     connection.prepare_cached(SET_ASIDE)?.execute(params![key.to_string(), now])?;
-    remove(connection, key)
+    Ok(())
 }
 
 /// Deletes what was set aside, and says how much that was.

@@ -115,7 +115,9 @@ impl App {
     /// What selections are made from.
     pub(crate) fn selection<'a>(&'a self, profile: &'a Profile, choice: &'a Choice) -> Selection<'a> {
         let environment = self.config.subscription.as_deref();
-        Selection { profile, choice, cloud: &self.cloud.name, environment }
+        let cache = &self.config.cache.value;
+        let server = matches!(cache, CacheLocation::Redis(_)).then_some(cache);
+        Selection { profile, choice, cloud: &self.cloud.name, environment, server }
     }
 
     /// Runs what is soon done, such as a hit: for a cache of this host on this thread and without a runtime, which
@@ -172,7 +174,8 @@ impl App {
             let to = to.split_once(" (").map_or(to.as_str(), |(url, _)| url);
             let (program, from) = (program::name(), self.config.cache.value.url());
             return Failure::of(&error).hint(format!(
-                "'{program} cache migrate {from} {to}' goes on with it; what has arrived is used with TOKEN_CACHE={to}"
+                "'{program} cache migrate {from} {to}', with the same --to-key if there was one, goes on with it; what has \
+                 arrived is used with TOKEN_CACHE={to}"
             ));
         }
         let sealed = matches!(error, BrokerError::Sealed { .. });

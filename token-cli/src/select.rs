@@ -5,6 +5,7 @@
 
 use token_core::{Account, AccountKind, Profile, Subscription};
 
+use crate::cache_location::CacheLocation;
 use crate::choice::{Choice, Selected};
 use crate::program;
 use crate::report::{Exit, Failure};
@@ -18,6 +19,8 @@ pub(crate) struct Selection<'a> {
     pub(crate) cloud: &'a str,
     /// `TOKEN_SUBSCRIPTION`.
     pub(crate) environment: Option<&'a str>,
+    /// The server that the profile comes from, where it is not on this host.
+    pub(crate) server: Option<&'a CacheLocation>,
 }
 
 /// An account, with the subscription where it has one.
@@ -47,7 +50,7 @@ impl<'a> Selection<'a> {
         subscription: Option<&str>,
     ) -> Result<Found<'a>, Failure> {
         if self.accounts().next().is_none() {
-            return Err(Failure::nobody_signed_in());
+            return Err(self.nobody_signed_in());
         }
         if let Some(wanted) = subscription {
             return self.subscription(wanted, account);
@@ -185,6 +188,20 @@ impl<'a> Selection<'a> {
         }
     }
 
+    /// A server may have forgotten whom it knew.
+    fn nobody_signed_in(&self) -> Failure {
+        let failure = Failure::nobody_signed_in();
+        match self.server {
+            Some(server) if self.profile.accounts.is_empty() && !program::is_az() => {
+                failure.because(format!("there is no sign-in in {server}")).hint(format!(
+                    "a server that does not keep its data forgets every sign-in when it restarts; '{} doctor' looks at that",
+                    program::name()
+                ))
+            }
+            _ => failure,
+        }
+    }
+
     fn shared_default(&self) -> Option<Found<'a>> {
         let default = self.profile.default.as_ref()?;
         let account = self.accounts().find(|account| {
@@ -304,7 +321,7 @@ mod tests {
         account: Option<&str>,
         subscription: Option<&str>,
     ) -> Result<String, String> {
-        Selection { profile, choice, cloud: "AzureCloud", environment }
+        Selection { profile, choice, cloud: "AzureCloud", environment, server: None }
             .select(account, subscription)
             .map(|(account, seen)| format!("{} {}", account.name, seen.map_or("-", |seen| &seen.id)))
             .map_err(|failure| failure.text())

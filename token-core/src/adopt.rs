@@ -120,11 +120,8 @@ mod tests {
     }
 
     fn holds(token: &str, parent: Option<&str>, at: u64) -> Grant {
-        Grant::RefreshToken(Register {
-            refresh_token: RefreshToken::new(token),
-            parent: parent.map(Fingerprint::of),
-            sent_at: Duration::from_secs(at),
-        })
+        let first = Register::first(RefreshToken::new(token), Duration::from_secs(at));
+        Grant::RefreshToken(Register { parent: parent.map(Fingerprint::of), ..first })
     }
 
     fn refresh(token: &str, parent: Option<&str>, at: u64) -> Credential {

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::access::StoredAccess;
 use crate::account::Profile;
-use crate::cache::{Lease, Owner, TokenCache};
+use crate::cache::{Hold, Lease, Owner, TokenCache};
 use crate::clock::{Clock, SystemClock};
 use crate::error::BrokerError;
 use crate::expiry::{Freshness, freshness};
@@ -30,7 +30,7 @@ use crate::store::{Slot, Store};
 use crate::surroundings::Surroundings;
 use crate::token::{AccessToken, Fingerprint};
 use crate::transport::Transport;
-use crate::wait::{Deadline, Looks};
+use crate::wait::{Deadline, Looks, Outage};
 use flight::Flight;
 
 /// From the note's stamp: a request is not begun later, so that a process that was stopped does not spend a token
@@ -66,6 +66,8 @@ const REFUSED: i64 = 60;
 pub(crate) const SKEW: i64 = 60;
 /// How long an ended or replaced sign-in is remembered (seconds): longer than anybody works on an old profile.
 pub(crate) const REMEMBERED: i64 = 3600;
+/// What a store gets to take a lease back, which ends by itself too; whoever has a token waits for it.
+const RELEASE: Duration = Duration::from_secs(2);
 /// A lease mostly ends by release, so it is tried again soon.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// Connections that never stood are tried this often.
@@ -199,6 +201,7 @@ impl Broker {
                     due,
                     deadline: Deadline::after(&*inner.clock, WAIT),
                     looks: Looks::begin(&*inner.clock),
+                    outage: None,
                     went_on: false,
                 };
                 flight.fly()
@@ -312,23 +315,36 @@ impl Inner {
         seen: Option<Fingerprint>,
         deadline: Deadline,
     ) -> Landing {
-        let looks = Looks::begin(&*self.clock);
+        let (looks, mut outage) = (Looks::begin(&*self.clock), Outage::default());
         loop {
-            let slot = self.load_access(&request.key()).await?;
-            if let Some(token) = slot.value().and_then(|stored| stored.token.as_ref())
-                && self.takes(request, seen, false, token)
-            {
-                return Ok(token.clone());
+            match self.load_access(&request.key()).await {
+                Ok(slot) => {
+                    outage.is_over();
+                    if let Some(token) = slot.value().and_then(|stored| stored.token.as_ref())
+                        && self.takes(request, seen, false, token)
+                    {
+                        return Ok(token.clone());
+                    }
+                }
+                Err(error) => outage.bear(error, &*self.clock)?,
             }
             if deadline.is_over(&*self.clock) {
-                return Err(BrokerError::NoRefresher { account: request.account.clone() });
+                let nobody = BrokerError::NoRefresher { account: request.account.clone() };
+                return Err(outage.error().unwrap_or(nobody));
             }
             looks.pause(&*self.clock).await;
         }
     }
 
     pub(crate) async fn release(&self, lease: Lease) {
-        if let Err(error) = self.store.cache.release(lease).await {
+        // A kernel's lock is freed at once, also where no runtime is.
+        let ends_by_itself = matches!(lease.hold, Hold::Until(_));
+        let released = self.store.cache.release(lease);
+        let released = match ends_by_itself {
+            true => tokio::time::timeout(RELEASE, released).await.unwrap_or(Ok(())),
+            false => released.await,
+        };
+        if let Err(error) = released {
             tracing::debug!(%error, "a lease was not released and will end by itself");
         }
     }

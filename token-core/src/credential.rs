@@ -179,6 +179,24 @@ pub struct Register {
     /// When the request that brought it was sent, by the store's clock, since the POSIX epoch: of two successors of
     /// one parent the later is kept.
     pub sent_at: Duration,
+    /// How many came before it in this sign-in: of two copies in two caches, whose clocks nobody compares, the one with
+    /// more is ahead.
+    #[serde(default)]
+    pub rotations: u64,
+}
+
+impl Register {
+    /// The first refresh token of a sign-in.
+    pub fn first(refresh_token: RefreshToken, sent_at: Duration) -> Self {
+        Self { refresh_token, parent: None, sent_at, rotations: 0 }
+    }
+
+    /// What this one was spent for, by a request of this moment.
+    #[must_use]
+    pub fn rotated(&self, refresh_token: RefreshToken, sent_at: Duration) -> Self {
+        let parent = Some(self.refresh_token.fingerprint());
+        Self { refresh_token, parent, sent_at, rotations: self.rotations + 1 }
+    }
 }
 
 /// What a credential is good for. Every change is a swap; `broker.rs` makes them.

@@ -348,16 +348,12 @@ fn left_in(state: &State) -> &State {
 }
 
 /// Whether an earlier run brought what has been spent since: an answer that was late, or rescued, came home here while
-/// the credential was on its way. Else the other cache is ahead, and what is here is the past.
+/// the credential was on its way, and may have been spent here since. Else the other cache is ahead, and what is here is
+/// the past. Nobody compares the clocks of two stores for that: who takes a spent token for the current one loses the
+/// sign-in.
 fn is_behind(there: &Credential, here: &Credential) -> bool {
     let (Some(theirs), Some(ours)) = (there.state.register(), here.state.register()) else {
         return false;
     };
-    let (their_token, our_token) = (theirs.refresh_token.fingerprint(), ours.refresh_token.fingerprint());
-    match (ours.parent, theirs.parent) {
-        _ if their_token == our_token => false,
-        (Some(parent), _) if parent == their_token => true,
-        (_, Some(parent)) if parent == our_token => false,
-        _ => ours.sent_at > theirs.sent_at,
-    }
+    ours.rotations > theirs.rotations
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broker::SETTLE;
 use crate::clock::Clock;
+use crate::error::{BrokerError, CacheErrorKind};
 use crate::transport::BeginBy;
 
 /// A moment on [`Clock::uptime`]. It is over when the world thinks it is, however long the process was stopped.
@@ -61,6 +63,38 @@ impl Looks {
     fn longest(self, clock: &dyn Clock) -> Duration {
         let waited = clock.uptime().saturating_sub(self.begun);
         (waited / PART_OF_THE_WAIT).clamp(PAUSE.0, PAUSE.1)
+    }
+}
+
+/// A store that is away while somebody waits for what another one will put there.
+///
+/// Whoever received an answer tries to store it until the settle time, so for that long it is worth waiting: a server
+/// that is started again would fail everybody else for nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outage(Option<(Duration, BrokerError)>);
+
+impl Outage {
+    /// Puts up with an error of a store that may be back soon. Any other one, and one too many, is given back.
+    pub(crate) fn bear(&mut self, error: BrokerError, clock: &dyn Clock) -> Result<(), BrokerError> {
+        let now = clock.uptime();
+        let begun = self.0.as_ref().map_or(now, |(begun, _)| *begun);
+        let may_be_back =
+            matches!(&error, BrokerError::Cache(error) if error.kind() == CacheErrorKind::Unavailable);
+        if !may_be_back || now.saturating_sub(begun) >= SETTLE {
+            return Err(error);
+        }
+        self.0 = Some((begun, error));
+        Ok(())
+    }
+
+    /// The store has answered.
+    pub(crate) fn is_over(&mut self) {
+        self.0 = None;
+    }
+
+    /// Why nothing came, where the time to wait is over and the store is still away.
+    pub(crate) fn error(&self) -> Option<BrokerError> {
+        self.0.as_ref().map(|(_, error)| error.clone())
     }
 }
 

@@ -31,7 +31,10 @@ pub(crate) fn run() -> Result<()> {
     });
     steps.step("token-core by feature", || each_feature(&metadata, "token-core"));
     steps.step("token by feature", || each_feature(&metadata, "token-cli").and_then(|()| on_files_alone()));
-    steps.step("two hundred sign-ins move", || install::run().and_then(|()| two_hundred_move()));
+    steps.step("two hundred sign-ins move", || {
+        install::run().and_then(|()| long_test("two_hundred_sign_ins"))
+    });
+    steps.step("Redis away for a minute", || install::run().and_then(|()| long_test("only_after_a_minute")));
     steps.step("storm on a directory", || storm::on(Cache::File));
     steps.step("storm on SQLite", || storm::on(Cache::Sqlite));
     steps.step("storm on Redis", || install::run().and_then(|()| storm::on(Cache::Redis)));
@@ -56,10 +59,9 @@ fn on_files_alone() -> Result<()> {
     execute(cargo(&test).args(["--quiet", "backend"]))
 }
 
-/// The test that takes too long to be one of all.
-fn two_hundred_move() -> Result<()> {
-    let test =
-        ["test", "--package", "token-cli", "--test", "cli", "--locked", "--quiet", "two_hundred_sign_ins"];
+/// A test that takes too long to be one of all.
+fn long_test(name: &str) -> Result<()> {
+    let test = ["test", "--package", "token-cli", "--test", "cli", "--locked", "--quiet", name];
     execute(cargo(&test).args(["--", "--ignored"]).env("REQUIRE_REDIS", "1"))
 }
 

@@ -61,11 +61,10 @@ fn sign_in(issuer: &Issuer) -> SignIn {
         endpoints: Endpoints::Issuer { issuer: issuer.oidc_issuer(), token, revocation: None },
         client: Client { id: "service".to_owned(), authentication: ClientAuthentication::None },
         scopes,
-        state: State::Idle(Grant::RefreshToken(Register {
-            refresh_token: RefreshToken::new(refresh_token),
-            parent: None,
-            sent_at: std::time::Duration::ZERO,
-        })),
+        state: State::Idle(Grant::RefreshToken(Register::first(
+            RefreshToken::new(refresh_token),
+            std::time::Duration::ZERO,
+        ))),
         last_refresh: None,
     };
     let access_token = AccessToken {

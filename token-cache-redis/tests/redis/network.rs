@@ -21,14 +21,39 @@ async fn a_server_that_is_not_there_is_unavailable_and_may_come_later() {
     let Some(server) = server() else { return };
     server.kill();
     let cache = cache(&server);
-    assert_fails(cache.load(&key("a")).await, CacheErrorKind::Unavailable, &cache, "refused");
     let socket = open(RedisOptions::new(format!("redis+unix:{}", server.socket().display())));
-    assert_fails(socket.load(&key("a")).await, CacheErrorKind::Unavailable, &socket, "No such file");
     let nowhere = open(RedisOptions::new("redis://nowhere.invalid"));
-    assert_fails(nowhere.load(&key("a")).await, CacheErrorKind::Unavailable, &nowhere, "nowhere.invalid");
+    let key = key("a");
+    let loads = tokio::join!(cache.load(&key), socket.load(&key), nowhere.load(&key));
+    assert_fails(loads.0, CacheErrorKind::Unavailable, &cache, "refused");
+    assert_fails(loads.1, CacheErrorKind::Unavailable, &socket, "No such file");
+    assert_fails(loads.2, CacheErrorKind::Unavailable, &nowhere, "nowhere.invalid");
     server.start_again();
     for cache in [cache, socket] {
-        assert_eq!(cache.load(&key("a")).await.unwrap(), None);
+        assert_eq!(cache.load(&key).await.unwrap(), None);
+    }
+}
+
+/// Whether somebody has a connection, or comes while there is none; directly, and behind what ends connections at once.
+#[tokio::test]
+async fn a_server_that_is_started_again_fails_nobody() {
+    let Some((server, _proxy, behind)) = through_a_proxy() else { return };
+    let (direct, written) = (cache(&server), entry("sealed"));
+    create(&*direct, &key("a"), &written).await;
+    assert_eq!(behind.load(&key("a")).await.unwrap().as_ref(), Some(&written));
+    server.kill();
+    let newcomer = cache(&server);
+    let asking: Vec<_> = [direct, behind, newcomer]
+        .into_iter()
+        .map(|cache| {
+            tokio::spawn(async move { cache.try_lease(&key("a"), &Owner::random(), Duration::ZERO).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(asking.iter().all(|asking| !asking.is_finished()), "somebody gave up");
+    server.start_again();
+    for asking in asking {
+        drop(asking.await.unwrap().unwrap());
     }
 }
 

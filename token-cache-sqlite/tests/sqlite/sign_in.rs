@@ -31,11 +31,10 @@ pub(crate) fn sign_in(issuer: &Issuer, scopes: &[&str]) -> SignIn {
         endpoints: Endpoints::Issuer { issuer: issuer.oidc_issuer(), token, revocation: None },
         client: Client { id: "service".to_owned(), authentication: ClientAuthentication::None },
         scopes,
-        state: State::Idle(Grant::RefreshToken(Register {
-            refresh_token: RefreshToken::new(refresh_token),
-            parent: None,
-            sent_at: Duration::ZERO,
-        })),
+        state: State::Idle(Grant::RefreshToken(Register::first(
+            RefreshToken::new(refresh_token),
+            Duration::ZERO,
+        ))),
         last_refresh: None,
     };
     let access_token = AccessToken {

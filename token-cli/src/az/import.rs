@@ -221,11 +221,10 @@ fn person(
     }
     let tenant = person.tenant.clone().unwrap_or_else(|| group[0].tenant_id.clone());
     let account = account(app, group, AccountKind::User, cloud, &tenant, person.at)?;
-    let register = Register {
-        refresh_token: person.refresh_token.clone(),
-        parent: None,
-        sent_at: Duration::from_secs(u64::try_from(person.at).unwrap_or(0)),
-    };
+    let register = Register::first(
+        person.refresh_token.clone(),
+        Duration::from_secs(u64::try_from(person.at).unwrap_or(0)),
+    );
     let credential = Credential {
         sign_in: account.sign_in.clone(),
         account: account.name.clone(),

@@ -48,10 +48,7 @@ pub(super) fn run(app: &App, typed: &Migrate) -> Result<(), Failure> {
         .map_err(|error| again(app.failure_in(error, &from)))?;
     take_choices_along(app, &from, &to, &accounts, &migrated)?;
     print(typed, &from, &to, &migrated)?;
-    match migrated.left.len() {
-        0 => Ok(()),
-        left => Err(stayed(app, left, &from, &to, &migrated)),
-    }
+    if migrated.left.is_empty() { Ok(()) } else { Err(stayed(app, typed, &from, &to, &migrated)) }
 }
 
 /// The key of the other cache; one is made where it is missing and the cache is this host's and empty.
@@ -117,8 +114,14 @@ fn print(
     output::print(&typed.output, value, Shape::Text(&text))
 }
 
-fn stayed(app: &App, left: usize, from: &CacheLocation, to: &CacheLocation, migrated: &Migrated) -> Failure {
-    let failure = Failure::new(match left {
+fn stayed(
+    app: &App,
+    typed: &Migrate,
+    from: &CacheLocation,
+    to: &CacheLocation,
+    migrated: &Migrated,
+) -> Failure {
+    let failure = Failure::new(match migrated.left.len() {
         1 => format!("a sign-in stays in {from}"),
         number => format!("{number} sign-ins stay in {from}"),
     });
@@ -127,9 +130,12 @@ fn stayed(app: &App, left: usize, from: &CacheLocation, to: &CacheLocation, migr
         .iter()
         .fold(failure, |failure, (account, why)| failure.because(format!("{account}: {}", reason(*why))));
     let program = program::name();
+    let key = given(&typed.to_key).map(|key| format!(" --to-key {key}")).unwrap_or_default();
     let hint = |left: Left| {
         match left {
-        Left::Busy => format!("'{program} cache migrate {} {}' once more moves it", from.url(), to.url()),
+        Left::Busy => {
+            format!("'{program} cache migrate {} {}{key}' once more moves it", from.url(), to.url())
+        }
         Left::Rotates => "without --keep it is moved".to_owned(),
         Left::OfThisHost if app.config.share_managed_identities => {
             "--client-id names an identity that several hosts were given; the own one of a host is never shared"

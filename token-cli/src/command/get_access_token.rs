@@ -104,8 +104,15 @@ pub(super) fn answer(app: &App, typed: &Request, target: Target<'_>) -> Result<A
     }
 
     let profile = app.profile()?;
-    let (account, seen) = app.selection(&profile, &choice).select(account, subscription)?;
-    let selected = Selected::new(account, seen);
+    let selected = match app.selection(&profile, &choice).select(account, subscription) {
+        Ok((account, seen)) => Selected::new(account, seen),
+        // A store that forgot everything has forgotten the profile, too; what a refresh that was under way has stored
+        // again is known here all the same.
+        Err(forgotten) => match choice.active.clone().filter(|_| undecided && profile.accounts.is_empty()) {
+            Some(active) if matches!(app.poll(broker.credential(&active.sign_in)), Ok(Some(_))) => active,
+            _ => return Err(forgotten),
+        },
+    };
     let request = request(app, &selected, typed, target)?;
     let cached = app.poll(broker.cached(&request)).map_err(|error| app.failure(error, Some(&selected)))?;
     let token = match cached {

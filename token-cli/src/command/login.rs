@@ -87,7 +87,7 @@ fn register(app: &App, answer: &TokenAnswer) -> Result<State, Failure> {
         Failure::new("the issuer gave no refresh token, so the sign-in would end with its first access token")
             .hint("the issuer may want another client, or a scope such as offline_access")
     })?;
-    Ok(State::Idle(Grant::RefreshToken(Register { refresh_token, parent: None, sent_at: app.clock().now() })))
+    Ok(State::Idle(Grant::RefreshToken(Register::first(refresh_token, app.clock().now()))))
 }
 
 /// Makes the account active here, and for everybody where nobody has chosen yet; then says what came of it.

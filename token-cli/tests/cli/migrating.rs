@@ -114,7 +114,7 @@ fn one_that_is_on_its_way_names_the_command_that_goes_on_with_it() {
     assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""));
     insta::assert_snapshot!(named(&said.stderr, &[(&home, "HOME/")]), @"
     error: the sign-in of corp is being moved to sqlite:HOME/.local/share/token/cache.db
-    hint: 'token cache migrate file:HOME/.local/share/token/entries sqlite:HOME/.local/share/token/cache.db' goes on with it; what has arrived is used with TOKEN_CACHE=sqlite:HOME/.local/share/token/cache.db
+    hint: 'token cache migrate file:HOME/.local/share/token/entries sqlite:HOME/.local/share/token/cache.db', with the same --to-key if there was one, goes on with it; what has arrived is used with TOKEN_CACHE=sqlite:HOME/.local/share/token/cache.db
     ");
     assert_eq!(issuer.counts().refreshes, 0);
 
@@ -126,7 +126,8 @@ fn one_that_is_on_its_way_names_the_command_that_goes_on_with_it() {
     cause: corp: it is on its way to another cache, and may have arrived there
     hint: 'token doctor' with TOKEN_CACHE=file:HOME/.local/share/token/entries names the command that goes on with that
     ");
-    assert!(run(&desk, "doctor -o table", &[]).stdout.contains("'token cache migrate "));
+    let found = run(&desk, "doctor -o table", &[]);
+    assert!(found.stdout.contains("'token cache migrate "), "{found:?}");
 
     // What it says is what helps.
     let said = run(&desk, "get --force-refresh", &[]);

@@ -250,8 +250,7 @@ async fn sign_in(lab: &Lab, broker: &Broker, name: &str) -> SignIn {
     };
     let refresh_token =
         lab.issuer.sign_in(Authority::OpenIdConnect, name, "build-tools", &["api:read", "offline_access"]);
-    let register =
-        Register { refresh_token: RefreshToken::new(refresh_token), parent: None, sent_at: Duration::ZERO };
+    let register = Register::first(RefreshToken::new(refresh_token), Duration::ZERO);
     let credential = Credential {
         sign_in: account.sign_in.clone(),
         account: account.name.clone(),

@@ -7,7 +7,7 @@ use super::flight::{Flight, Judged, StoreClock, Turn};
 use super::spend::{Noted, discard};
 use crate::access::StoredAccess;
 use crate::cache::Entry;
-use crate::credential::{Credential, Grant, LastRefresh, Register, State};
+use crate::credential::{Credential, Grant, LastRefresh, State};
 use crate::error::BrokerError;
 use crate::faults;
 use crate::grant::TokenAnswer;
@@ -46,9 +46,7 @@ impl Flight {
             let fresh = answer.refresh_token.filter(|token| token.fingerprint() != parent);
             let rotated = fresh.is_some();
             let register = match fresh {
-                Some(refresh_token) => {
-                    Register { refresh_token, parent: Some(parent), sent_at: noted.note.at }
-                }
+                Some(refresh_token) => spent.rotated(refresh_token, noted.note.at),
                 None => spent.clone(),
             };
             let at = i64::try_from(clock.now(&*self.inner.clock).as_secs()).unwrap_or(i64::MAX);
@@ -71,9 +69,11 @@ impl Flight {
                 .await;
             }
             faults::point("rescued");
-            let kept = self.keep(&key, &noted, &credential, &entry).await;
             let stays = rotated && self.inner.rescue.as_ref().is_some_and(|rescue| !rescue.is_beside_cache());
-            match kept {
+            match self.keep(&key, &noted, &credential, &entry).await {
+                // A store of other hosts may forget what it acknowledged.
+                Kept::Stored if stays => {}
+                Kept::Stored => discard(noted.rescue).await,
                 Kept::Unstored => {
                     tracing::error!("the cache did not take a new refresh token in time");
                     if let Some(reserved) = noted.rescue
@@ -81,14 +81,11 @@ impl Flight {
                     {
                         tracing::error!(%error, "could not sync the rescue");
                     }
+                    // It would not take the access token either, and the caller has waited long enough.
+                    return Ok(Turn::Landed(answer.access_token));
                 }
-                // A store of other hosts may forget what it acknowledged.
-                Kept::Stored if stays => {}
-                Kept::Stored | Kept::Ended | Kept::Replaced => discard(noted.rescue).await,
-            }
-            match kept {
-                Kept::Stored | Kept::Unstored => {}
                 Kept::Ended => {
+                    discard(noted.rescue).await;
                     self.inner.revoke(&credential).await.map_or_else(
                         |error| tracing::warn!(%error, "a refresh token was not revoked"),
                         |revoked| tracing::debug!(?revoked, "signed out during a refresh"),
@@ -96,6 +93,7 @@ impl Flight {
                     return Err(BrokerError::SignedOut { account: self.request.account.clone() });
                 }
                 Kept::Replaced => {
+                    discard(noted.rescue).await;
                     let account = self.request.account.clone();
                     return match self.go_on(BrokerError::SignedOut { account }).await? {
                         Judged::Turn(turn) => Ok(turn),

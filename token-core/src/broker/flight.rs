@@ -18,7 +18,7 @@ use crate::request::TokenRequest;
 use crate::store::Slot;
 use crate::throttle;
 use crate::token::{AccessToken, Fingerprint};
-use crate::wait::{Deadline, Looks};
+use crate::wait::{Deadline, Looks, Outage};
 
 /// Steps 3 to 8, for everybody in this process who wants one token.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) struct Flight {
     pub(super) due: bool,
     pub(super) deadline: Deadline,
     pub(super) looks: Looks,
+    /// While we wait for somebody else; `None` before that, when a store that is away is an error at once.
+    pub(super) outage: Option<Outage>,
     /// The sign-in was replaced and we went on with the new one, which happens once.
     pub(super) went_on: bool,
 }
@@ -41,6 +43,15 @@ pub(super) struct Flight {
 enum Leased {
     Lease(Lease, StoreClock, Critical),
     Brought(AccessToken),
+}
+
+/// What one look at the values saw.
+enum Look {
+    /// Both are as they were.
+    Same,
+    Token(AccessToken),
+    /// No token that will do, and the credential in this version.
+    Credential(Option<Version>),
 }
 
 /// How a turn under the lease ended.
@@ -83,6 +94,7 @@ impl Flight {
                 Turn::Again => {}
                 Turn::Noted(..) if self.due => return Err(self.busy()),
                 Turn::Noted(version, until) => {
+                    self.outage.get_or_insert_default();
                     if let Some(token) = self.watch(Some(version), until.min(self.deadline)).await? {
                         return Ok(token);
                     }
@@ -105,14 +117,14 @@ impl Flight {
     }
 
     /// Step 3: the credential's lease, or what somebody else's refresh has brought meanwhile.
-    async fn lease(&self) -> Result<Leased, BrokerError> {
+    async fn lease(&mut self) -> Result<Leased, BrokerError> {
         let key = self.request.sign_in.credential();
         loop {
             // A process that ends with a lease in its hand leaves the others waiting for the lease's end.
             let critical = self.inner.flights.begin_spending()?;
             let asked = self.inner.clock.uptime();
-            let held = match self.inner.store.cache.try_lease(&key, &self.owner, LEASE).await? {
-                TryLease::Granted(lease) => {
+            let held = match self.inner.store.cache.try_lease(&key, &self.owner, LEASE).await {
+                Ok(TryLease::Granted(lease)) => {
                     let clock =
                         StoreClock { granted_at: lease.granted_at, uptime: self.inner.clock.uptime() };
                     if clock.uptime.saturating_sub(asked) <= STORE_CLOCK {
@@ -122,7 +134,14 @@ impl Flight {
                     self.inner.release(lease).await;
                     Duration::ZERO
                 }
-                TryLease::Held { retry_after } => retry_after,
+                Ok(TryLease::Held { retry_after }) => {
+                    self.outage.get_or_insert_default().is_over();
+                    retry_after
+                }
+                Err(error) => {
+                    self.bear(error.into())?;
+                    TRY_AGAIN
+                }
             };
             drop(critical);
             if self.due || self.deadline.is_over(&*self.inner.clock) {
@@ -138,36 +157,59 @@ impl Flight {
     /// Looks at the values until the token is there, the credential is no longer as it was seen (by default, at the
     /// first look), or the time is over.
     async fn watch(
-        &self,
+        &mut self,
         mut seen: Option<Version>,
         until: Deadline,
     ) -> Result<Option<AccessToken>, BrokerError> {
-        let key = self.request.sign_in.credential();
         let mut last = None;
         while !until.is_over(&*self.inner.clock) {
             self.looks.pause(&*self.inner.clock).await;
-            // Most looks find nothing new, and opening an envelope costs more than reading its version.
-            let there = (self.inner.store.version(&self.key).await?, self.inner.store.version(&key).await?);
-            if last.replace(there) == Some(there) {
-                continue;
+            match self.look(&mut last).await {
+                Ok(look) => {
+                    self.outage.get_or_insert_default().is_over();
+                    match look {
+                        Look::Same => {}
+                        Look::Token(token) => return Ok(Some(token)),
+                        Look::Credential(version) if seen.is_some() && seen != version => return Ok(None),
+                        Look::Credential(version) => seen = version,
+                    }
+                }
+                Err(error) => {
+                    last = None;
+                    self.bear(error)?;
+                }
             }
-            let access = self.inner.load_access(&self.key).await?;
-            if let Some(token) = access.value().and_then(|stored| stored.token.as_ref())
-                && self.takes(token)
-            {
-                return Ok(Some(token.clone()));
-            }
-            let credential: Slot<Credential> = self.inner.store.load(&key).await?;
-            if let Some(credential) = credential.value() {
-                self.refused_a_moment_ago(credential, &access)?;
-            }
-            let version = credential.expected().copied();
-            if seen.is_some() && seen != version {
-                return Ok(None);
-            }
-            seen = version;
         }
         Ok(None)
+    }
+
+    /// One look at both values, where they are no longer in these versions.
+    async fn look(&self, last: &mut Option<[Option<Version>; 2]>) -> Result<Look, BrokerError> {
+        let key = self.request.sign_in.credential();
+        // Most looks find nothing new, and opening an envelope costs more than reading its version.
+        let there = [self.inner.store.version(&self.key).await?, self.inner.store.version(&key).await?];
+        if last.replace(there) == Some(there) {
+            return Ok(Look::Same);
+        }
+        let access = self.inner.load_access(&self.key).await?;
+        if let Some(token) = access.value().and_then(|stored| stored.token.as_ref())
+            && self.takes(token)
+        {
+            return Ok(Look::Token(token.clone()));
+        }
+        let credential: Slot<Credential> = self.inner.store.load(&key).await?;
+        if let Some(credential) = credential.value() {
+            self.refused_a_moment_ago(credential, &access)?;
+        }
+        Ok(Look::Credential(credential.expected().copied()))
+    }
+
+    /// Puts up with a store that went away while we wait for somebody else.
+    fn bear(&mut self, error: BrokerError) -> Result<(), BrokerError> {
+        match &mut self.outage {
+            Some(outage) => outage.bear(error, &*self.inner.clock),
+            None => Err(error),
+        }
     }
 
     /// Whether a token that somebody else brought will do.
@@ -294,7 +336,8 @@ impl Flight {
     }
 
     fn busy(&self) -> BrokerError {
-        BrokerError::Busy { waited: WAIT.saturating_sub(self.deadline.left(&*self.inner.clock)) }
+        let waited = WAIT.saturating_sub(self.deadline.left(&*self.inner.clock));
+        self.outage.as_ref().and_then(Outage::error).unwrap_or(BrokerError::Busy { waited })
     }
 }
 

@@ -422,14 +422,16 @@ pub async fn unavailable_store_says_so<S: Store>(mut store: S) {
     if !store.make_unavailable().await {
         return;
     }
-    let next = entry("next");
-    let errors = [
-        cache.load(&key("a")).await.err(),
-        cache.swap(&key("a"), Some(&written.version), Some(&next)).await.err(),
-        cache.list(Kind::Credential).await.err(),
-        cache.try_lease(&key("b"), &Owner::random(), LONG).await.err(),
-        cache.release(lease).await.err(),
-    ];
+    let (next, a, b, owner) = (entry("next"), key("a"), key("b"), Owner::random());
+    // Side by side: a cache may insist for a while.
+    let (load, swap, list, try_lease, release) = tokio::join!(
+        cache.load(&a),
+        cache.swap(&a, Some(&written.version), Some(&next)),
+        cache.list(Kind::Credential),
+        cache.try_lease(&b, &owner, LONG),
+        cache.release(lease),
+    );
+    let errors = [load.err(), swap.err(), list.err(), try_lease.err(), release.err()];
     let operations = ["load", "swap", "list", "try_lease", "release"];
     for (operation, error) in operations.into_iter().zip(errors) {
         let error = error.unwrap_or_else(|| panic!("{operation} fails while the store cannot be reached"));

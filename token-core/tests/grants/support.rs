@@ -21,8 +21,7 @@ pub(crate) const ARM: &str = "https://management.core.windows.net//.default";
 
 /// A person's refresh token.
 pub(crate) fn person(endpoints: Endpoints, scopes: &[&str]) -> Credential {
-    let register =
-        Register { refresh_token: RefreshToken::new("rt-0/secret"), parent: None, sent_at: Duration::ZERO };
+    let register = Register::first(RefreshToken::new("rt-0/secret"), Duration::ZERO);
     credential(endpoints, ClientAuthentication::None, scopes, Grant::RefreshToken(register))
 }
 

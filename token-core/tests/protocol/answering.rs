@@ -32,6 +32,7 @@ fn successor(register: &Register, token: &str, later: i64) -> Register {
         refresh_token: RefreshToken::new(token),
         parent: Some(register.refresh_token.fingerprint()),
         sent_at: if later < 0 { seconds(1) } else { seconds(4_000_000_000) },
+        rotations: register.rotations + 1,
     }
 }
 

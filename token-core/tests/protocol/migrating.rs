@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use token_core::{
     Broker, BrokerError, Credential, Endpoints, Entry, Grant, HostIdentities, Kind, Left, ManagedIdentity,
-    MemoryCache, Migrated, Moved, SignIn, State, Swap, TokenCache, Version,
+    ManualClock, MemoryCache, Migrated, Moved, SignIn, State, Swap, TokenCache, Version,
 };
 
 use crate::world::{BOTH, Leases, Op, Process, Rotation, World, seconds, until};
@@ -17,11 +17,16 @@ struct Elsewhere {
 
 impl Elsewhere {
     fn of(world: &World) -> Self {
-        let memory = MemoryCache::with_clock(world.clock.clone());
+        Self::at(world, world.clock.clone())
+    }
+
+    /// One whose clock is not the world's.
+    fn at(world: &World, clock: Arc<ManualClock>) -> Self {
+        let memory = MemoryCache::with_clock(clock.clone());
         let line = token_core::KeyRing::generate_line();
         let keys = token_core::KeyRing::parse(line.expose()).unwrap();
         let wire = world.process("elsewhere").wire;
-        let broker = Broker::new(Arc::new(memory.clone()), keys, wire).with_clock(world.clock.clone());
+        let broker = Broker::new(Arc::new(memory.clone()), keys, wire).with_clock(clock);
         Self { broker, memory }
     }
 
@@ -219,6 +224,45 @@ async fn a_move_that_was_interrupted_can_be_turned_around() {
         here.get(&world.forced()).await.unwrap();
         assert!(matches!(world.state().await, State::Idle(_)));
         assert!(world.lives().await);
+    }
+}
+
+/// The clock of a store may be wrong, and two stores may disagree by any time.
+#[tokio::test(start_paused = true)]
+async fn which_of_two_copies_is_ahead_is_told_without_a_clock() {
+    let now = 1_800_000_000;
+    for elsewhere in [now - 3600, now + 3600] {
+        // It has arrived and was spent twice over there, before the run goes on.
+        let world = World::fleet().await;
+        let to = Elsewhere::at(&world, Arc::new(ManualClock::at(elsewhere)));
+        interrupted(&world.process("a"), &to.broker).await;
+        world.settle();
+        for _ in 0..2 {
+            to.broker.access_token(&world.forced()).await.unwrap();
+        }
+        migrate(&world.process("a"), &to).await;
+        to.broker.access_token(&world.forced()).await.unwrap();
+
+        // It goes back, is spent twice when it has arrived, and comes once more.
+        let world = World::fleet().await;
+        let to = Elsewhere::at(&world, Arc::new(ManualClock::at(elsewhere)));
+        migrate(&world.process("a"), &to).await;
+        to.broker.access_token(&world.forced()).await.unwrap();
+        let here = world.process("a");
+        here.dies_after(Op::Swap, Kind::Profile, 0);
+        let back = tokio::spawn({
+            let (from, here) = (to.broker.clone(), here.broker.clone());
+            async move { from.migrate(&here, false).await }
+        });
+        until("the mover is dead", || here.is_dead()).await;
+        back.abort();
+        world.settle();
+        let here = world.process("a");
+        for _ in 0..2 {
+            here.get(&world.forced()).await.unwrap();
+        }
+        migrate(&here, &to).await;
+        to.broker.access_token(&world.forced()).await.unwrap();
     }
 }
 

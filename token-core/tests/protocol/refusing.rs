@@ -173,9 +173,5 @@ async fn a_refusal_goes_when_a_token_comes() {
 }
 
 fn idle(token: &str) -> State {
-    State::Idle(Grant::RefreshToken(Register {
-        refresh_token: RefreshToken::new(token),
-        parent: None,
-        sent_at: seconds(1_800_000_000),
-    }))
+    State::Idle(Grant::RefreshToken(Register::first(RefreshToken::new(token), seconds(1_800_000_000))))
 }

@@ -377,3 +377,58 @@ async fn two_processes_of_different_hosts_share_one_refresh() {
     assert_eq!(secrets(asked).await.len(), 1);
     assert_eq!(world.issuer.requests(), 1);
 }
+
+/// A server that is started again fails nobody who waits for another one's refresh.
+#[tokio::test(start_paused = true)]
+async fn who_waits_puts_up_with_a_store_that_is_away_as_long_as_the_answer_may_still_come() {
+    for (away, back_in_time) in [(seconds(10), true), (SETTLE + seconds(2), false)] {
+        for reads_only in [false, true] {
+            let world = World::fleet().await;
+            world.age(Freshness::Dead).await;
+            let holder = world.process("a");
+            let waiter = if reads_only { world.reader() } else { world.process("b") };
+            world.issuer.set_latency(seconds(4));
+            let refresh = holder.ask(&world.request());
+            until("the first one is at it", || world.issuer.requests() == 1).await;
+            let waiting = waiter.ask(&world.request());
+            until("the other one waits", || waiter.cache.calls(Op::Load) > 3).await;
+            waiter.cache.set_down(true);
+            tokio::time::sleep(away).await;
+            waiter.cache.set_down(false);
+            let token = refresh.await.unwrap().unwrap();
+            let case = format!("away for {away:?}, reads only: {reads_only}");
+            match waiting.await.unwrap() {
+                Ok(served) => {
+                    assert!(back_in_time, "{case}");
+                    assert_eq!(served.secret.expose(), token.secret.expose(), "{case}");
+                }
+                Err(BrokerError::Cache(error)) => {
+                    assert!(!back_in_time && error.kind() == CacheErrorKind::Unavailable, "{case}: {error}");
+                }
+                Err(error) => panic!("{case}: {error:?}"),
+            }
+            assert_eq!(world.issuer.requests(), 1, "{case}");
+        }
+    }
+}
+
+/// Who has not begun to wait is told at once, and a store that says no is not waited for.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_from_the_start_or_refuses_is_an_error_at_once() {
+    let world = World::fleet().await;
+    world.age(Freshness::Dead).await;
+    let began = crate::world::moment();
+    let newcomer = world.process("a");
+    newcomer.before(Op::Lease, Kind::Credential, 0, Act::Fail(CacheErrorKind::Unavailable));
+    newcomer.get(&world.request()).await.unwrap_err();
+    world.leave_note("another host", seconds(1)).await;
+    let waiter = world.process("b");
+    waiter.before(Op::Load, Kind::Credential, 1, Act::Fail(CacheErrorKind::Denied));
+    let error = waiter.get(&world.request()).await.unwrap_err();
+    assert!(
+        matches!(&error, BrokerError::Cache(error) if error.kind() == CacheErrorKind::Denied),
+        "{error:?}"
+    );
+    assert!(began.elapsed() < seconds(1));
+    assert_eq!(world.issuer.requests(), 0);
+}

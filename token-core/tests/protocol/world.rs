@@ -133,11 +133,10 @@ impl World {
     /// What a grant would bring: a credential with the first refresh token of a new family, and a first access token.
     pub fn new_sign_in(&self, account: &Account, endpoints: Endpoints) -> SignIn {
         let first = self.issuer.new_family();
-        let state = State::Idle(Grant::RefreshToken(Register {
-            refresh_token: RefreshToken::new(first.clone()),
-            parent: None,
-            sent_at: self.clock.now(),
-        }));
+        let state = State::Idle(Grant::RefreshToken(Register::first(
+            RefreshToken::new(first.clone()),
+            self.clock.now(),
+        )));
         SignIn {
             account: account.clone(),
             credential: credential(account, endpoints, state),

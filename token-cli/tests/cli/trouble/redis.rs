@@ -252,6 +252,8 @@ fn its_password_is_where_the_config_says() {
     --- a variable
     exit 4
     error: Please run 'token login' to setup account.
+    cause: there is no sign-in in redis://SERVER/0 (prefix token)
+    hint: a server that does not keep its data forgets every sign-in when it restarts; 'token doctor' looks at that
     --- a variable that is not set
     exit 1
     error: the environment variable REDIS_PASSWORD is not set
@@ -259,6 +261,8 @@ fn its_password_is_where_the_config_says() {
     --- a file
     exit 4
     error: Please run 'token login' to setup account.
+    cause: there is no sign-in in redis://SERVER/0 (prefix token)
+    hint: a server that does not keep its data forgets every sign-in when it restarts; 'token doctor' looks at that
     --- a file that is not there
     exit 1
     error: could not read /nowhere/password
@@ -275,5 +279,7 @@ fn its_password_is_where_the_config_says() {
     --- in the variable's URL
     exit 4
     error: Please run 'token login' to setup account.
+    cause: there is no sign-in in redis://SERVER/0 (prefix token)
+    hint: a server that does not keep its data forgets every sign-in when it restarts; 'token doctor' looks at that
     ");
 }
