@@ -308,4 +308,16 @@ mod tests {
         assert_eq!(pragma(&other, "journal_mode"), "delete");
         assert_eq!(pragma(&database.open_writer().unwrap(), "journal_mode"), "wal");
     }
+
+    #[test]
+    fn a_name_with_any_letters_is_found_by_its_uri() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["plain", "question?mode=memory", "hash#", "percent%41", "a space & more", "\u{fc}"] {
+            let path = home.path().join(name);
+            Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            let found = Connection::open_with_flags(uri(&path, "immutable=1"), flags).unwrap();
+            assert_eq!(pragma(&found, "user_version"), "7", "{name}");
+        }
+    }
 }

@@ -68,3 +68,49 @@ fn newest() -> i64 {
 fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn version(connection: &Connection) -> i64 {
+        number(connection, "user_version").unwrap()
+    }
+
+    #[test]
+    fn whoever_comes_second_takes_no_step_again_and_none_back() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        create(&mut connection).unwrap();
+        bring_forward(&mut connection).unwrap();
+        assert_eq!(version(&connection), newest());
+        // A newer program was faster.
+        connection.pragma_update(None, "user_version", newest() + 1).unwrap();
+        bring_forward(&mut connection).unwrap();
+        assert_eq!(version(&connection), newest() + 1);
+    }
+
+    #[test]
+    fn many_may_bring_it_forward_at_once() {
+        const AT_ONCE: usize = 8;
+        for _ in 0..10 {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("cache.db");
+            Connection::open(&path).unwrap().pragma_update(None, "application_id", APPLICATION).unwrap();
+            let barrier = Barrier::new(AT_ONCE);
+            std::thread::scope(|scope| {
+                for _ in 0..AT_ONCE {
+                    scope.spawn(|| {
+                        let mut connection = Connection::open(&path).unwrap();
+                        connection.busy_timeout(Duration::from_secs(30)).unwrap();
+                        barrier.wait();
+                        bring_forward(&mut connection).unwrap();
+                    });
+                }
+            });
+            assert_eq!(version(&Connection::open(&path).unwrap()), newest());
+        }
+    }
+}

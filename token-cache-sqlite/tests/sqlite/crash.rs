@@ -186,10 +186,14 @@ async fn on_a_full_disk_writes_are_full_and_hits_go_on() {
         assert_eq!(cache.load(&key).await.unwrap().as_ref(), expected);
     }
     // A process that comes now cannot make the index of the log, and reads all the same.
-    run_again(again("crash::a_hit_on_a_full_disk").env(DATABASE, home.database()));
-    fs::remove_file(home.path().join("ballast")).unwrap();
-    put(&cache, &key("a"), &entry("small again")).await;
     drop(cache);
+    fs::remove_file(home.path().join("cache.db-shm")).unwrap();
+    fill(&home.path().join("more ballast"));
+    run_again(again("crash::a_hit_on_a_full_disk").env(DATABASE, home.database()));
+    for ballast in ["ballast", "more ballast"] {
+        fs::remove_file(home.path().join(ballast)).unwrap();
+    }
+    put(&home.cache(), &key("a"), &entry("small again")).await;
     assert_sound(&home);
 }
 

@@ -173,6 +173,41 @@ async fn a_read_only_directory_serves_hits_and_denies_writes() {
     }
 }
 
+/// A log whose index is gone and cannot be made again: what is in the database alone would be the past.
+#[tokio::test]
+async fn a_log_that_cannot_be_read_is_not_passed_over() {
+    if as_nobody("permissions::a_log_that_cannot_be_read_is_not_passed_over") {
+        return;
+    }
+    let home = Home::new();
+    let written = entry("in the log");
+    put(&home.cache(), &key("a"), &written).await;
+    fs::remove_file(home.path().join("cache.db-shm")).unwrap();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o500)).unwrap();
+    let loaded = home.cache().load(&key("a")).await;
+    fs::set_permissions(home.path(), Permissions::from_mode(0o700)).unwrap();
+    if let Ok(loaded) = loaded {
+        assert_eq!(loaded, Some(written));
+    }
+}
+
+/// A handle may be older than its directory, and whoever made that may not be us.
+#[tokio::test]
+async fn a_directory_that_came_later_is_looked_at_before_anything_is_read() {
+    let (home, other) = (Home::new(), Home::new());
+    let later = home.path().join("later");
+    let cache = SqliteCache::open(later.join("cache.db")).unwrap();
+    put(&other.cache(), &key("a"), &entry("sealed")).await;
+    fs::create_dir(&later).unwrap();
+    fs::copy(other.database(), later.join("cache.db")).unwrap();
+    fs::set_permissions(later.join("cache.db"), Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(&later, Permissions::from_mode(0o755)).unwrap();
+    let error = cache.load(&key("a")).await.expect_err("the directory is open to others");
+    assert_eq!(error.kind(), CacheErrorKind::Unsuitable, "{}", text(&error));
+    fs::set_permissions(&later, Permissions::from_mode(0o700)).unwrap();
+    cache.load(&key("a")).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_read_only_file_serves_hits_and_denies_writes() {
     if as_nobody("permissions::a_read_only_file_serves_hits_and_denies_writes") {

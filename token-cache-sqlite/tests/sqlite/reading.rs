@@ -82,6 +82,34 @@ async fn a_database_that_was_deleted_or_replaced_is_not_used_any_more() {
     assert_eq!(home.cache().load(&key("a")).await.unwrap(), Some(new));
 }
 
+/// A service with a thousand callers has few connections, and everybody gets a turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_readers_share_few_connections() {
+    let home = Home::new();
+    let (cache, written) = (home.cache(), entry("sealed"));
+    put(&cache, &key("a"), &written).await;
+    let readers: Vec<_> = (0..500)
+        .map(|_| {
+            let cache = cache.clone();
+            tokio::spawn(async move { cache.load(&key("a")).await.unwrap() })
+        })
+        .collect();
+    let mut most = 0;
+    while readers.iter().any(|reader| !reader.is_finished()) {
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        let ours = open.filter(|file| {
+            file.as_ref()
+                .is_ok_and(|file| fs::read_link(file.path()).is_ok_and(|path| path == home.database()))
+        });
+        most = most.max(ours.count());
+    }
+    for reader in readers {
+        assert_eq!(reader.await.unwrap().as_ref(), Some(&written));
+    }
+    // Four to read, and the writer's.
+    assert!((1..=5).contains(&most), "{most} connections at once");
+}
+
 /// What lies beside one database is no other's.
 #[tokio::test]
 async fn two_databases_in_one_directory_share_nothing() {
