@@ -64,6 +64,25 @@ async fn every_right_that_is_missing_is_named() {
     everything(&*open(options(&server)), &server).await.unwrap();
 }
 
+/// A script that may not look is refused, and takes nothing for damaged that it has not seen.
+#[tokio::test]
+async fn a_swap_that_may_not_look_changes_nothing() {
+    let Some(server) = RedisServer::start(RedisSettings { users: vec![line()], ..RedisSettings::default() })
+    else {
+        return;
+    };
+    let cache = open(options(&server));
+    let written = entry("sealed");
+    create(&*cache, &key("a"), &written).await;
+    assert_eq!(server.command(["ACL", "SETUSER", "token", "-hmget"]).text(), "OK");
+    for (expected, next) in [(None, Some(entry("next"))), (None, None), (Some(&written.version), None)] {
+        let swap = cache.swap(&key("a"), expected, next.as_ref()).await;
+        assert_fails(swap, CacheErrorKind::Denied, &cache, "HMGET");
+    }
+    assert_eq!(server.command(["ACL", "SETUSER", "token", "+hmget"]).text(), "OK");
+    assert_eq!(cache.load(&key("a")).await.unwrap(), Some(written));
+}
+
 #[tokio::test]
 async fn a_key_out_of_reach_is_denied() {
     let Some(server) = RedisServer::start(RedisSettings { users: vec![line()], ..RedisSettings::default() })

@@ -9,6 +9,7 @@ mod damage;
 mod directory;
 mod issuer;
 mod key;
+mod network;
 mod nonsense;
 mod output;
 mod redis;
