@@ -131,14 +131,14 @@ fn stayed(
         .fold(failure, |failure, (account, why)| failure.because(format!("{account}: {}", reason(*why))));
     let program = program::name();
     let key = given(&typed.to_key).map(|key| format!(" --to-key {key}")).unwrap_or_default();
-    let hint = |left: Left| {
-        match left {
+    let hint = |left: Left| match left {
         Left::Busy => {
             format!("'{program} cache migrate {} {}{key}' once more moves it", from.url(), to.url())
         }
         Left::Rotates => "without --keep it is moved".to_owned(),
         Left::OfThisHost if app.config.share_managed_identities => {
-            "--client-id names an identity that several hosts were given; the own one of a host is never shared"
+            "--client-id names an identity that several hosts were given; the own one of a host is never \
+             shared"
                 .to_owned()
         }
         Left::OfThisHost => format!(
@@ -151,7 +151,6 @@ fn stayed(
         ),
         Left::Unreadable => format!("a new sign-in, '{program} login', replaces what cannot be read"),
         _ => format!("'{program} logout' with one of the two as TOKEN_CACHE ends the sign-in there"),
-    }
     };
     let mut hints: Vec<String> = migrated.left.iter().map(|(_, why)| hint(*why)).collect();
     hints.sort();

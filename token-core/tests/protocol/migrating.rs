@@ -252,7 +252,7 @@ async fn which_of_two_copies_is_ahead_is_told_without_a_clock() {
         here.dies_after(Op::Swap, Kind::Profile, 0);
         let back = tokio::spawn({
             let (from, here) = (to.broker.clone(), here.broker.clone());
-            async move { from.migrate(&here, false).await }
+            async move { from.migrate(&here, false, HostIdentities::None).await }
         });
         until("the mover is dead", || here.is_dead()).await;
         back.abort();
