@@ -53,15 +53,15 @@ pub(crate) fn print(typed: &Output, value: impl Into<Value>, shape: Shape<'_>) -
     match (typed.format, shape) {
         _ if program::is_az() => show(typed.format, &value, az_columns),
         (None, Shape::Text(shown)) => text(shown),
-        (Some(Format::Table), Shape::List(table)) => text(&table.render(width())),
-        (None, Shape::List(table)) if io::stdout().is_terminal() => text(&table.render(width())),
+        (Some(Format::Table), Shape::List(shown)) => table(shown),
+        (None, Shape::List(shown)) if io::stdout().is_terminal() => table(shown),
         (format, _) => show(format, &value, Columns::Sorted),
     }
 }
 
 /// Prints a table for people.
 pub(crate) fn table(table: &Table) -> Result<(), Failure> {
-    text(&table.render(width()))
+    text(&table.render(width(), has_colours()))
 }
 
 fn show(format: Option<Format>, value: &Value, columns: Columns) -> Result<(), Failure> {

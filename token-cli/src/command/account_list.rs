@@ -42,20 +42,28 @@ pub(super) fn run(app: &App, typed: &List) -> Result<(), Failure> {
         }
         let active = is_active(&selection, account, seen);
         list.push(view::subscription(account, seen, active, CloudKey::InList));
-        table.row([
+        let cells = [
             if active { "*" } else { "" }.to_owned(),
             seen.map_or(&account.name, |seen| &seen.name).clone(),
             seen.map_or("", |seen| &seen.id).to_owned(),
             tenant(account, seen),
-            seen.map_or(&account.authority, |_| &account.name).clone(),
+            // Where there is one account, everything is seen by it.
+            match seen {
+                Some(_) if accounts.len() == 1 => String::new(),
+                Some(_) => account.name.clone(),
+                None => account.authority.clone(),
+            },
             // Nearly all are enabled, and a column that always says so only takes room.
             if state == "Enabled" { "" } else { state }.to_owned(),
-        ]);
+        ];
+        if active { table.active_row(cells) } else { table.row(cells) }
     }
-    if skipped > 0 {
-        report::remark(
+    if skipped > 0 && program::is_az() {
+        report::warning(
             "A few accounts are skipped as they don't have 'Enabled' state. Use '--all' to display them.",
         );
+    } else if skipped > 0 {
+        report::notice(&format!("{skipped} not enabled, and not shown; --all shows every one."));
     }
     if list.is_empty() {
         report::remark(&format!("Please run \"{} login\" to access your accounts.", program::name()));

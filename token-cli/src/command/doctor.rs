@@ -130,7 +130,7 @@ impl Findings {
             }
         }
         if !sign_ins.is_empty() {
-            text += &format!("\n{}", sign_ins::table(sign_ins).render(None));
+            text += &format!("\n{}", sign_ins::table(sign_ins).render(None, false));
         }
         let warnings = match self.count(State::Warning) {
             0 => "no warnings".to_owned(),

@@ -150,7 +150,7 @@ pub(super) fn active_line(selected: &Selected, seen: Option<&Subscription>) -> S
     match seen {
         Some(seen) if seen.id != seen.tenant_id => {
             let tenant = seen.tenant_display_name.as_deref().unwrap_or(&seen.tenant_id);
-            format!("Active subscription: {} ({}), tenant {tenant}.", seen.name, seen.id)
+            format!("Active subscription: {}, tenant {tenant}.", seen.name)
         }
         Some(seen) => format!("Active: tenant {}, without a subscription.", seen.tenant_id),
         None => format!("Active account: {} (it has no subscriptions).", selected.account),

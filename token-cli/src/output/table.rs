@@ -5,6 +5,7 @@
 pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
+    active: Option<usize>,
     az_columns: Option<&'static [(&'static str, &'static str)]>,
 }
 
@@ -16,6 +17,8 @@ pub(crate) struct Column {
 }
 
 const GAP: usize = 2;
+const GREEN: &str = "\x1b[32m";
+const RESET: &str = "\x1b[0m";
 /// A text that is cut shows at least this much.
 const LEAST: usize = 8;
 
@@ -33,7 +36,7 @@ impl Column {
 
 impl Table {
     pub(crate) fn new(columns: &[Column]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new(), az_columns: None }
+        Self { columns: columns.to_vec(), rows: Vec::new(), active: None, az_columns: None }
     }
 
     /// Of a list for which Azure CLI has columns of its own: their titles, and the fields that are in them.
@@ -49,8 +52,14 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| cell.replace(char::is_control, " ")).collect());
     }
 
+    /// A row that stands out, in green where there are colours.
+    pub(crate) fn active_row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.active = Some(self.rows.len());
+        self.row(cells);
+    }
+
     /// The lines, at most `width` wide where one is given. Columns that are empty in every row are left out.
-    pub(crate) fn render(&self, width: Option<usize>) -> String {
+    pub(crate) fn render(&self, width: Option<usize>, colours: bool) -> String {
         if self.rows.is_empty() {
             return String::new();
         }
@@ -69,8 +78,12 @@ impl Table {
             shrink(&mut widths, &may_be_cut, width);
         }
         let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
-        let lines = std::iter::once(&titles).chain(std::iter::once(&rules)).chain(&rows);
-        lines.map(|cells| line(cells, &widths)).collect()
+        let head = [&titles, &rules].map(|cells| line(cells, &widths));
+        let body = rows.iter().enumerate().map(|(index, cells)| match line(cells, &widths) {
+            line if colours && self.active == Some(index) => format!("{GREEN}{line}{RESET}\n"),
+            line => line + "\n",
+        });
+        head.map(|line| line + "\n").into_iter().chain(body).collect()
     }
 }
 
@@ -110,9 +123,7 @@ fn line(cells: &[String], widths: &[usize]) -> String {
         }
         line.push_str(&" ".repeat(GAP));
     }
-    let mut line = line.trim_end().to_owned();
-    line.push('\n');
-    line
+    line.trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -122,14 +133,14 @@ mod tests {
     fn table() -> Table {
         let mut table =
             Table::new(&[Column::whole(""), Column::cut("Name"), Column::whole("Id"), Column::cut("Note")]);
-        table.row(["*", "A rather long name", "aaaaaaaa-0001", ""].map(str::to_owned));
+        table.active_row(["*", "A rather long name", "aaaaaaaa-0001", ""].map(str::to_owned));
         table.row(["", "Short\n", "aaaaaaaa-0002", ""].map(str::to_owned));
         table
     }
 
     #[test]
     fn columns_are_aligned_and_empty_ones_left_out() {
-        insta::assert_snapshot!(table().render(None), @r"
+        insta::assert_snapshot!(table().render(None, false), @r"
            Name                Id
         -  ------------------  -------------
         *  A rather long name  aaaaaaaa-0001
@@ -139,17 +150,24 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_cuts_names_and_never_ids() {
-        insta::assert_snapshot!(table().render(Some(30)), @r"
+        insta::assert_snapshot!(table().render(Some(30), false), @r"
            Name          Id
         -  ------------  -------------
         *  A rather lo…  aaaaaaaa-0001
            Short         aaaaaaaa-0002
         ");
-        insta::assert_snapshot!(table().render(Some(10)), @r"
+        insta::assert_snapshot!(table().render(Some(10), false), @r"
            Name      Id
         -  --------  -------------
         *  A rathe…  aaaaaaaa-0001
            Short     aaaaaaaa-0002
         ");
+    }
+
+    #[test]
+    fn the_active_row_is_green_where_there_are_colours() {
+        let coloured = table().render(None, true);
+        assert!(coloured.contains("\n\x1b[32m*  A rather long name  aaaaaaaa-0001\x1b[0m\n"), "{coloured:?}");
+        assert_eq!(coloured.matches('\x1b').count(), 2);
     }
 }

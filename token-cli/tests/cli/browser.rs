@@ -80,7 +80,7 @@ fn a_person_signs_in_where_a_browser_opens() {
     assert_eq!((output.code(), output.stderr.as_str()), (0, ""), "{output}");
     insta::assert_snapshot!(output.stdout, @r"
     Signed in as ada@contoso.example at lab.
-    Active subscription: Build (bbbbbbbb-0000-4000-8000-000000000001), tenant Contoso.
+    Active subscription: Build, tenant Contoso.
     Next: token account get-access-token, or token get graph
     ");
     assert_eq!(page.status, 200);
@@ -302,11 +302,11 @@ fn on_a_terminal_a_code_can_be_scanned_and_its_time_is_shown() {
     let mut command = lab.token(&["login", "--issuer", "eng"]);
     let shown = Terminal::run(command.env("NO_COLOR", "1"), 100);
     for wanted in [
-        "No browser can be opened here (BROWSER, DISPLAY and WAYLAND_DISPLAY are not set); a code does it too.",
+        "No browser opens here (no BROWSER, DISPLAY or WAYLAND_DISPLAY); so take a code.",
         "and enter the code",
-        "Or open ",
+        "or open  ",
         "▄▄▄▄▄",
-        "Enter only a code that you asked for yourself",
+        "Never enter a code that somebody else gave you",
         "Waiting; the code is good for another 14m ",
         "Signed in as eng",
     ] {

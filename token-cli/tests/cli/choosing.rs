@@ -22,10 +22,7 @@ fn by_number_until_it_is_one() {
     terminal.press(b"2\n");
     assert_eq!(run.finish().code(), 0);
     let said = terminal.read_rest();
-    assert!(
-        said.contains("Active subscription: Lab (bbbbbbbb-0000-4000-8000-000000000003), tenant Fabrikam."),
-        "{said}"
-    );
+    assert!(said.contains("Active subscription: Lab, tenant Fabrikam."), "{said}");
     assert_eq!(active(&lab), World::LAB);
 }
 

@@ -135,11 +135,11 @@ fn a_subscription_and_the_list_of_them() {
         Lab         lab          bbbbbbbb-0000-4000-8000-000000000003  22222222-2222-2222-2222-222222222222  Enabled  False
         ");
     insta::assert_snapshot!(desk.ok("account list -o table"), @r"
-           Name        Subscription ID                       Tenant    Account
-        -  ----------  ------------------------------------  --------  -------------------
-        *  Build       bbbbbbbb-0000-4000-8000-000000000001  Contoso   ada@contoso.example
-           Production  bbbbbbbb-0000-4000-8000-000000000002  Contoso   ada@contoso.example
-           Lab         bbbbbbbb-0000-4000-8000-000000000003  Fabrikam  ada@contoso.example
+           Name        Subscription ID                       Tenant
+        -  ----------  ------------------------------------  --------
+        *  Build       bbbbbbbb-0000-4000-8000-000000000001  Contoso
+           Production  bbbbbbbb-0000-4000-8000-000000000002  Contoso
+           Lab         bbbbbbbb-0000-4000-8000-000000000003  Fabrikam
         ");
     insta::assert_snapshot!(desk.ok("account list -o table --query [].{id:id,Name:name}"), @r"
         Name

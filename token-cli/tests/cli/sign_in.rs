@@ -31,7 +31,7 @@ fn a_person_signs_in_and_is_served_from_the_cache() {
     );
     insta::assert_snapshot!(said.stdout, @r"
     Signed in as ada@contoso.example at lab.
-    Active subscription: Build (bbbbbbbb-0000-4000-8000-000000000001), tenant Contoso.
+    Active subscription: Build, tenant Contoso.
     Next: token account get-access-token, or token get graph
     ");
 
@@ -62,11 +62,11 @@ fn every_tenant_and_page_is_found_and_a_subscription_is_chosen_by_name() {
     let desk = Desk::new(&issuer);
     desk.run("login");
     insta::assert_snapshot!(desk.ok("account list -o table"), @r"
-       Name        Subscription ID                       Tenant    Account
-    -  ----------  ------------------------------------  --------  -------------------
-    *  Build       bbbbbbbb-0000-4000-8000-000000000001  Contoso   ada@contoso.example
-       Production  bbbbbbbb-0000-4000-8000-000000000002  Contoso   ada@contoso.example
-       Lab         bbbbbbbb-0000-4000-8000-000000000003  Fabrikam  ada@contoso.example
+       Name        Subscription ID                       Tenant
+    -  ----------  ------------------------------------  --------
+    *  Build       bbbbbbbb-0000-4000-8000-000000000001  Contoso
+       Production  bbbbbbbb-0000-4000-8000-000000000002  Contoso
+       Lab         bbbbbbbb-0000-4000-8000-000000000003  Fabrikam
     ");
     let other = desk.json("account get-access-token --subscription lab");
     assert_eq!(

@@ -26,9 +26,7 @@ pub(super) async fn sign_in(
 ) -> Result<Option<Identified>, Failure> {
     let commands = commands(&PROCESS);
     if commands.is_empty() {
-        report::notice(
-            "No browser can be opened here (BROWSER, DISPLAY and WAYLAND_DISPLAY are not set); a code does it too.",
-        );
+        report::notice("No browser opens here (no BROWSER, DISPLAY or WAYLAND_DISPLAY); so take a code.");
         return Ok(None);
     }
     let page = request.authorization_endpoint().clone();

@@ -57,19 +57,23 @@ fn show(authorization: &DeviceAuthorization) {
     if program::is_az() {
         return report::instruct_as_az(&authorization.message);
     }
-    report::instruct(&authorization.message);
-    if let Some(page) = &authorization.verification_uri_complete {
-        report::instruct(&format!("Or open {page}"));
+    let page = authorization.verification_uri_complete.as_deref();
+    if !io::stderr().is_terminal() {
+        report::instruct(&authorization.message);
+        page.inspect(|page| report::instruct(&format!("Or open {page}")));
+        return;
+    }
+    // The issuer's sentence does not fit in a line.
+    report::instruct(&format!("To sign in, open    {}", authorization.verification_uri));
+    report::instruct(&format!("and enter the code  {}", authorization.user_code));
+    if let Some(page) = page {
+        report::instruct(&format!("or open             {page}"));
         let columns = tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
-        if io::stderr().is_terminal()
-            && let Some(code) = qr::drawn(page, columns, report::colours())
-        {
+        if let Some(code) = qr::drawn(page, columns, report::colours()) {
             report::drawing(&code);
         }
     }
-    report::notice(
-        "Enter only a code that you asked for yourself: one from somebody else signs in them, as you.",
-    );
+    report::notice("Never enter a code that somebody else gave you: it would sign them in as you.");
 }
 
 /// Says on a terminal how much time is left, for a second.

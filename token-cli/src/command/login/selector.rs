@@ -68,8 +68,12 @@ fn show(sorted: &[&Subscription], active: &Subscription) -> Result<(), Failure> 
         Column::cut("Tenant"),
     ]);
     for (at, seen) in sorted.iter().enumerate() {
-        let mark = if seen.id == active.id { " *" } else { "" };
-        table.row([format!("[{}]{mark}", at + 1), cut(&seen.name), seen.id.clone(), tenant(seen).to_owned()]);
+        let (number, tenant) = (at + 1, tenant(seen).to_owned());
+        if seen.id == active.id {
+            table.active_row([format!("[{number}] *"), cut(&seen.name), seen.id.clone(), tenant]);
+        } else {
+            table.row([format!("[{number}]"), cut(&seen.name), seen.id.clone(), tenant]);
+        }
     }
     if program::is_az() {
         output::text("\n[Tenant and subscription selection]\n\n")?;
