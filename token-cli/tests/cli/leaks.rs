@@ -233,9 +233,10 @@ fn no_secret_is_said_or_written_when_all_goes_well() {
         ["login", "--issuer", &issuer, "--client-id", World::CLIENT_ID, "--client-secret", "env:SECRET"];
     assert_eq!(ward.run(&as_client), 0);
     assert_eq!(ward.ask(&["get", "--force-refresh"]), 0);
+    // Another of its name comes next.
+    assert_eq!(ward.run(&["logout"]), 0);
     for arguments in [
         &["login", "--use-device-code"][..],
-        // The issuer has one name here, so the person takes the client's place.
         &["login", "--issuer", "eng"],
         &[&principal[..], &["-p", "env:SECRET"]].concat(),
     ] {
