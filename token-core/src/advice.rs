@@ -206,6 +206,19 @@ mod tests {
     }
 
     #[test]
+    fn every_number_that_sign_ins_are_known_to_meet_has_its_cause() {
+        let numbers = [
+            50_053, 50_055, 50_057, 50_126, 50_173, 50_196, 65_001, 70_011, 70_021, 70_043, 90_002, 90_033,
+            90_055, 500_011, 700_007, 700_016, 700_024, 700_027, 700_082, 700_084, 700_211, 700_212, 700_213,
+            7_000_215, 7_000_218, 7_000_222,
+        ];
+        for number in numbers {
+            let refusal = error("flux_required", &format!("AADSTS{number}: In Microsoft's words."));
+            assert!(refusal.advice().is_some_and(|advice| advice.cause.is_some()), "{number}");
+        }
+    }
+
+    #[test]
     fn no_row_hides_another() {
         let name = |row: &Row| match row.0 {
             Number(number) => number.to_string(),
