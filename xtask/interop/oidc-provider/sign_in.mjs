@@ -182,7 +182,7 @@ try {
   await refreshes();
   await device();
   await programs();
-  const grants = Object.groupBy ? Object.entries(Object.groupBy(granted, ({ sent }) => sent.grant_type)) : [];
+  const grants = Object.entries(Object.groupBy(granted, ({ sent }) => sent.grant_type));
   console.log(`granted by oidc-provider: ${grants.map(([grant, all]) => `${all.length} × ${grant}`).join(', ')}`);
 } finally {
   server.closeAllConnections();
