@@ -37,6 +37,24 @@ async fn a_writer_that_holds_the_lock_for_three_seconds_is_waited_for() {
     }
 }
 
+/// On a runtime of one thread, where whoever has the lock lets go only if that thread gets on.
+#[tokio::test]
+async fn who_waits_for_a_writer_holds_up_nothing_else_in_its_process() {
+    let home = Home::new();
+    let cache = home.cache();
+    let (old, next) = (entry("old"), entry("next"));
+    put(&cache, &key("a"), &old).await;
+    let mut other = home.connection();
+    let transaction = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let key = key("a");
+    let lets_go = async {
+        tokio::task::yield_now().await;
+        transaction.commit().unwrap();
+    };
+    let (swap, ()) = tokio::join!(cache.swap(&key, Some(&old.version), Some(&next)), lets_go);
+    assert_eq!(swap.unwrap(), Swap::Done);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_that_never_lets_go_is_an_error_and_loses_nothing() {
     let home = Home::new();
