@@ -23,6 +23,9 @@ const TIMES_AS_FAST: f64 = 150.0;
 /// How many ask at once for a token that has run out.
 const AT_ONCE: usize = 20;
 
+/// How long that token lives: a sign-in uses it, and Azure CLI takes seconds for that.
+const LIFETIME: Duration = Duration::from_secs(10);
+
 /// Measured where `cargo xtask interop` has installed it.
 pub(super) fn measure(limits: &mut Limits) -> Result<()> {
     let Some(az) = azure_cli::installed() else {
@@ -82,10 +85,10 @@ fn many(program: &Path) -> Result<Many> {
     let issuer = issuer();
     let side = Side::new(Program::AzureCli, &issuer)?;
     let ask = |arguments: &[&str]| command(&side, program, arguments);
-    issuer.settings(|settings| settings.lifetime = 1);
+    issuer.settings(|settings| settings.lifetime = LIFETIME.as_secs());
     process::read(&mut ask(&["login", "--use-device-code"]))?;
     issuer.settings(|settings| settings.lifetime = 3600);
-    thread::sleep(Duration::from_secs(2));
+    thread::sleep(LIFETIME);
     issuer.reset_counts();
 
     let start = Instant::now();
