@@ -64,23 +64,30 @@ async fn every_right_that_is_missing_is_named() {
     everything(&*open(options(&server)), &server).await.unwrap();
 }
 
-/// A script that may not look is refused, and takes nothing for damaged that it has not seen.
+/// Who may not look takes nothing for damaged that was not seen, and what was not deleted is not said to be gone.
 #[tokio::test]
-async fn a_swap_that_may_not_look_changes_nothing() {
+async fn a_swap_that_is_refused_changes_nothing() {
     let Some(server) = RedisServer::start(RedisSettings { users: vec![line()], ..RedisSettings::default() })
     else {
         return;
     };
     let cache = open(options(&server));
-    let written = entry("sealed");
+    let (written, next) = (entry("sealed"), entry("next"));
     create(&*cache, &key("a"), &written).await;
-    assert_eq!(server.command(["ACL", "SETUSER", "token", "-hmget"]).text(), "OK");
-    for (expected, next) in [(None, Some(entry("next"))), (None, None), (Some(&written.version), None)] {
-        let swap = cache.swap(&key("a"), expected, next.as_ref()).await;
-        assert_fails(swap, CacheErrorKind::Denied, &cache, "HMGET");
+    for (missing, expected, next) in [
+        ("HMGET", None, Some(&next)),
+        ("HMGET", None, None),
+        ("HMGET", Some(&written.version), None),
+        ("DEL", Some(&written.version), None),
+        ("HSET", Some(&written.version), Some(&next)),
+    ] {
+        let right = missing.to_lowercase();
+        assert_eq!(server.command(["ACL", "SETUSER", "token", &format!("-{right}")]).text(), "OK");
+        let swap = cache.swap(&key("a"), expected, next).await;
+        assert_fails(swap, CacheErrorKind::Denied, &cache, missing);
+        assert_eq!(server.command(["ACL", "SETUSER", "token", &format!("+{right}")]).text(), "OK");
+        assert_eq!(cache.load(&key("a")).await.unwrap().as_ref(), Some(&written), "{missing}");
     }
-    assert_eq!(server.command(["ACL", "SETUSER", "token", "+hmget"]).text(), "OK");
-    assert_eq!(cache.load(&key("a")).await.unwrap(), Some(written));
 }
 
 #[tokio::test]
