@@ -197,8 +197,13 @@ impl Flight {
         {
             return Ok(Look::Token(token.clone()));
         }
-        let credential: Slot<Credential> = self.inner.store.load(&key).await?;
+        let mut credential: Slot<Credential> = self.inner.store.load(&key).await?;
+        if credential.value().is_some_and(|found| matches!(found.state, State::SignInNeeded { .. })) {
+            credential = self.inner.bring_home(&key, false, credential).await?;
+        }
         if let Some(credential) = credential.value() {
+            // Said here, too: two hundred who learn it under the lease, one after another, wait for half a minute.
+            self.sign_in_needed(credential)?;
             self.refused_a_moment_ago(credential, &access)?;
         }
         Ok(Look::Credential(credential.expected().copied()))
@@ -281,13 +286,7 @@ impl Flight {
                 }
             }
             State::Spending(..) => {}
-            State::SignInNeeded { refusal, interrupted, .. } => {
-                return Err(BrokerError::SignInNeeded {
-                    account: account(),
-                    refusal: refusal.clone(),
-                    interrupted: interrupted.clone(),
-                });
-            }
+            State::SignInNeeded { .. } => self.sign_in_needed(&credential)?,
             State::Moving(_, to) => {
                 return Err(BrokerError::Moving { account: account(), to: to.clone() });
             }
@@ -314,6 +313,15 @@ impl Flight {
             }
             _ => Err(otherwise),
         }
+    }
+
+    fn sign_in_needed(&self, credential: &Credential) -> Result<(), BrokerError> {
+        let State::SignInNeeded { refusal, interrupted, .. } = &credential.state else { return Ok(()) };
+        Err(BrokerError::SignInNeeded {
+            account: self.request.account.clone(),
+            refusal: refusal.clone(),
+            interrupted: interrupted.clone(),
+        })
     }
 
     fn refused_a_moment_ago(

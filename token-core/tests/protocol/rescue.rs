@@ -4,7 +4,9 @@
 
 use std::fs;
 
-use token_core::{Credential, Freshness, Kind, OAuthError, Rescue, State, TokenCache, Version};
+use token_core::{
+    Credential, Freshness, Kind, OAuthError, Owner, Rescue, SETTLE, State, TokenCache, TryLease, Version,
+};
 
 use crate::world::{Act, BOTH, Leases, Op, Rotation, Step, World, seconds, until};
 
@@ -119,6 +121,28 @@ async fn it_comes_home_onto_any_entry_that_still_holds_its_parent() {
             assert!(world.lives().await, "{leases:?} {state}");
         }
     }
+}
+
+/// Another host has spent the token once more and was refused; nobody but the one who waits here can mend that.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_lease_brings_it_home_onto_a_refused_entry() {
+    let world = World::fleet().await;
+    world.age(Freshness::Dead).await;
+    kill_at(&world, "a", "after the rescue").await;
+    tokio::time::sleep(seconds(20)).await;
+    let granted = world.memory.try_lease(&world.credential_key(), &Owner::random(), SETTLE).await.unwrap();
+    assert!(matches!(granted, TryLease::Granted(_)));
+    let asked = world.process("a").ask(&world.request());
+    tokio::time::sleep(seconds(1)).await;
+    world
+        .set_state(|grant| State::SignInNeeded {
+            grant,
+            refusal: OAuthError { error: "invalid_grant".into(), ..OAuthError::default() },
+            interrupted: None,
+        })
+        .await;
+    asked.await.unwrap().unwrap();
+    assert!(world.lives().await);
 }
 
 #[tokio::test(start_paused = true)]

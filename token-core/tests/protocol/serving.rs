@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use token_core::{BrokerError, CacheErrorKind, Freshness, Kind, SETTLE, Swap, TokenCache, TokenRequest};
+use token_core::{
+    BrokerError, CacheErrorKind, Freshness, Kind, OAuthError, SETTLE, State, Swap, TokenCache, TokenRequest,
+};
 
 use crate::world::{Act, BOTH, Leases, Op, Process, Rotation, Step, World, millis, seconds, until};
 
@@ -342,6 +344,30 @@ async fn waiters_hear_of_a_refusal_without_the_lease() {
         assert!(matches!(got.await.unwrap(), Err(BrokerError::Refused { .. })));
     }
     assert_eq!(world.issuer.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_hear_that_a_sign_in_is_needed_without_the_lease() {
+    let world = World::fleet().await;
+    world.age(Freshness::Dead).await;
+    let owner = token_core::Owner::random();
+    let granted = world.memory.try_lease(&world.credential_key(), &owner, SETTLE).await.unwrap();
+    assert!(matches!(granted, token_core::TryLease::Granted(_)));
+    let asked: Vec<_> = world.processes(20).iter().map(|process| process.ask(&world.request())).collect();
+    tokio::time::sleep(seconds(1)).await;
+    let began = crate::world::moment();
+    world
+        .set_state(|grant| State::SignInNeeded {
+            grant,
+            refusal: OAuthError { error: "invalid_grant".into(), ..OAuthError::default() },
+            interrupted: None,
+        })
+        .await;
+    for got in asked {
+        assert!(matches!(got.await.unwrap(), Err(BrokerError::SignInNeeded { .. })));
+    }
+    assert!(began.elapsed() < seconds(1), "{:?}", began.elapsed());
+    assert_eq!(world.issuer.requests(), 0);
 }
 
 #[tokio::test(start_paused = true)]
