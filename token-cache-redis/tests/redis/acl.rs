@@ -6,7 +6,7 @@ use token_cache_redis::{RedisCache, RedisOptions};
 use token_core::{CacheError, CacheErrorKind, Kind, Owner, Secret, TokenCache, TryLease};
 use token_testkit::{RedisServer, RedisSettings};
 
-use crate::{assert_fails, create, entry, key, name_of, open, text};
+use crate::{assert_fails, create, entry, key, lease, name_of, open, text};
 
 pub(crate) const PASSWORD: &str = "a password of the agents";
 
@@ -87,6 +87,23 @@ async fn a_swap_that_is_refused_changes_nothing() {
         assert_fails(swap, CacheErrorKind::Denied, &cache, missing);
         assert_eq!(server.command(["ACL", "SETUSER", "token", &format!("+{right}")]).text(), "OK");
         assert_eq!(cache.load(&key("a")).await.unwrap().as_ref(), Some(&written), "{missing}");
+    }
+}
+
+/// A lease that was not given back holds others up until it ends, so that is said.
+#[tokio::test]
+async fn a_release_that_is_refused_is_not_said_to_be_done() {
+    let Some(server) = RedisServer::start(RedisSettings { users: vec![line()], ..RedisSettings::default() })
+    else {
+        return;
+    };
+    let cache = open(options(&server));
+    for missing in ["GET", "DEL"] {
+        let held = lease(&*cache, &key(missing)).await.unwrap();
+        let right = missing.to_lowercase();
+        assert_eq!(server.command(["ACL", "SETUSER", "token", &format!("-{right}")]).text(), "OK");
+        assert_fails(cache.release(held).await, CacheErrorKind::Denied, &cache, missing);
+        assert_eq!(server.command(["ACL", "SETUSER", "token", &format!("+{right}")]).text(), "OK");
     }
 }
 
