@@ -1,7 +1,7 @@
 //! `account get-access-token`
 
 use token_core::authority::scope_of;
-use token_core::{AccessToken, BrokerError, CacheErrorKind, TokenRequest};
+use token_core::{AccessToken, BrokerError, CacheErrorKind, Credential, State, TokenRequest};
 
 use crate::app::App;
 use crate::args::{
@@ -109,7 +109,7 @@ pub(super) fn answer(app: &App, typed: &Request, target: Target<'_>) -> Result<A
         // A store that forgot everything has forgotten the profile, too; what a refresh that was under way has stored
         // again is known here all the same.
         Err(forgotten) => match choice.active.clone().filter(|_| undecided && profile.accounts.is_empty()) {
-            Some(active) if matches!(app.poll(broker.credential(&active.sign_in)), Ok(Some(_))) => active,
+            Some(active) if lives(app.poll(broker.credential(&active.sign_in))) => active,
             _ => return Err(forgotten),
         },
     };
@@ -204,6 +204,11 @@ fn request(
     let tenant = given(&typed.tenant).map(str::to_owned).or_else(|| tenant_of(selected));
     let capabilities = az::capabilities(app.config.handles_claims);
     Ok(TokenRequest { tenant, scopes, capabilities, ..request })
+}
+
+/// Whether a sign-in is there that nobody has ended.
+fn lives(credential: Result<Option<Credential>, BrokerError>) -> bool {
+    matches!(credential, Ok(Some(found)) if !matches!(found.state, State::Ended | State::Replaced))
 }
 
 /// A managed identity has one tenant.
