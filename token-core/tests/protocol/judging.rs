@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use token_core::{
-    BrokerError, Fingerprint, Freshness, Kind, OAuthError, OTHER_HOST, Profile, SETTLE, State, TokenCache,
-};
+use token_core::{BrokerError, Fingerprint, Freshness, Kind, OTHER_HOST, Profile, SETTLE, State, TokenCache};
 use tokio::sync::Barrier;
 
 use crate::world::{Act, BOTH, Leases, Op, Rotation, Step, World, millis, seconds, until};
@@ -176,13 +174,7 @@ async fn throttled_and_refused_and_sign_in_needed_are_said_at_once() {
     // Sign-in needed.
     let world = World::fleet().await;
     world.age(Freshness::Dead).await;
-    world
-        .set_state(|grant| State::SignInNeeded {
-            grant,
-            refusal: OAuthError { error: "invalid_grant".into(), ..OAuthError::default() },
-            interrupted: None,
-        })
-        .await;
+    world.need_sign_in().await;
     let error = world.process("a").get(&world.request()).await.unwrap_err();
     assert!(matches!(error, BrokerError::SignInNeeded { .. }) && error.needs_sign_in(), "{error:?}");
     assert_eq!(world.issuer.requests(), 0);

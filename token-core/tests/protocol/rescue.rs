@@ -134,13 +134,7 @@ async fn who_waits_for_the_lease_brings_it_home_onto_a_refused_entry() {
     assert!(matches!(granted, TryLease::Granted(_)));
     let asked = world.process("a").ask(&world.request());
     tokio::time::sleep(seconds(1)).await;
-    world
-        .set_state(|grant| State::SignInNeeded {
-            grant,
-            refusal: OAuthError { error: "invalid_grant".into(), ..OAuthError::default() },
-            interrupted: None,
-        })
-        .await;
+    world.need_sign_in().await;
     asked.await.unwrap().unwrap();
     assert!(world.lives().await);
 }

@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use token_core::{
-    BrokerError, CacheErrorKind, Freshness, Kind, OAuthError, SETTLE, State, Swap, TokenCache, TokenRequest,
-};
+use token_core::{BrokerError, CacheErrorKind, Freshness, Kind, SETTLE, Swap, TokenCache, TokenRequest};
 
 use crate::world::{Act, BOTH, Leases, Op, Process, Rotation, Step, World, millis, seconds, until};
 
@@ -356,13 +354,7 @@ async fn waiters_hear_that_a_sign_in_is_needed_without_the_lease() {
     let asked: Vec<_> = world.processes(20).iter().map(|process| process.ask(&world.request())).collect();
     tokio::time::sleep(seconds(1)).await;
     let began = crate::world::moment();
-    world
-        .set_state(|grant| State::SignInNeeded {
-            grant,
-            refusal: OAuthError { error: "invalid_grant".into(), ..OAuthError::default() },
-            interrupted: None,
-        })
-        .await;
+    world.need_sign_in().await;
     for got in asked {
         assert!(matches!(got.await.unwrap(), Err(BrokerError::SignInNeeded { .. })));
     }

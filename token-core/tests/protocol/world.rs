@@ -19,8 +19,8 @@ use token_core::{
     AccessToken, Account, AccountKind, Broker, BrokerError, CacheError, CacheErrorKind, Client,
     ClientAuthentication, Clock, Credential, Endpoints, Entry, Expiry, Freshness, Grant, GrantError,
     GrantErrorKind, Hold, HttpRequest, HttpResponse, Key, KeyRing, Kind, Lease, Listed, ManualClock,
-    MemoryCache, Note, Owner, RefreshToken, Register, Rescue, Secret, SignIn, SignInId, State, Swap,
-    TokenCache, TokenRequest, Transport, TryLease, Version, freshness,
+    MemoryCache, Note, OAuthError, Owner, RefreshToken, Register, Rescue, Secret, SignIn, SignInId, State,
+    Swap, TokenCache, TokenRequest, Transport, TryLease, Version, freshness,
 };
 use url::Url;
 
@@ -314,6 +314,16 @@ impl World {
         let credential = self.credential().await;
         let grant = credential.state.grant().cloned().expect("nothing to spend");
         self.write(&self.credential_key(), &Credential { state: change(grant), ..credential }).await;
+    }
+
+    /// Marks the credential as refused for good, as another process would.
+    pub async fn need_sign_in(&self) {
+        self.set_state(|grant| State::SignInNeeded {
+            grant,
+            refusal: OAuthError { error: "invalid_grant".into(), ..OAuthError::default() },
+            interrupted: None,
+        })
+        .await;
     }
 
     /// Leaves a note of another flight on the credential, so old by now.

@@ -25,9 +25,12 @@ pub(super) async fn first_token(
         clock: &*clock,
         connect_timeout: CONNECT,
     };
-    let mut failed = format!("could not sign in as {}", credential.account);
-    if let Some(Grant::ManagedIdentity(_)) = credential.state.grant() {
-        "could not sign in with the managed identity of this host".clone_into(&mut failed);
+    let is_of_the_host = matches!(credential.state.grant(), Some(Grant::ManagedIdentity(_)));
+    let failed = match is_of_the_host {
+        true => "could not sign in with the managed identity of this host".to_owned(),
+        false => format!("could not sign in as {}", credential.account),
+    };
+    if is_of_the_host {
         probe(&means).await.map_err(|error| refused(&error, &failed))?;
     }
     let asking =

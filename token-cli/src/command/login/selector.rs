@@ -68,12 +68,11 @@ fn show(sorted: &[&Subscription], active: &Subscription) -> Result<(), Failure> 
         Column::cut("Tenant"),
     ]);
     for (at, seen) in sorted.iter().enumerate() {
-        let (number, tenant) = (at + 1, tenant(seen).to_owned());
-        if seen.id == active.id {
-            table.active_row([format!("[{number}] *"), cut(&seen.name), seen.id.clone(), tenant]);
-        } else {
-            table.row([format!("[{number}]"), cut(&seen.name), seen.id.clone(), tenant]);
-        }
+        let is_active = seen.id == active.id;
+        let mark = if is_active { " *" } else { "" };
+        let number = format!("[{}]{mark}", at + 1);
+        let cells = [number, cut(&seen.name), seen.id.clone(), tenant(seen).to_owned()];
+        if is_active { table.active_row(cells) } else { table.row(cells) }
     }
     if program::is_az() {
         output::text("\n[Tenant and subscription selection]\n\n")?;
